@@ -1,0 +1,79 @@
+"""Serve one release of the attrition model until SIGTERM.
+
+environment:
+  RELEASE_DIR      folder of the release's serving bundle; required
+  RELEASE_VERSION  the release's name in answers and log lines, such as 7; required
+  RELEASE_SHA256   sha-256 of the bundle's manifest, as the registry has it; not checked if unset
+  API_KEY_SHA256   sha-256 of each accepted API key, separated by commas; required
+  HOST, PORT       private address (127.0.0.1, and 0: any free port)
+
+A wrong setting or release ends the process with code 2 and one line on stderr that names it.
+"""
+
+import argparse
+import gc
+import os
+import socket
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from app import control
+from app.listener import listen_on
+from app.log import configure_logging
+from app.service import Service
+from app.settings import Settings, SettingsError
+from contract.release import ReleaseError
+
+__all__ = ["main"]
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Serve until told to stop; return the exit code."""
+    parser = argparse.ArgumentParser(
+        prog="python -m app",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument(
+        "--control",
+        type=Path,
+        metavar="PATH",
+        help="Unix socket to make for commands (see app.handover); relative keeps it short",
+    )
+    path: Path | None = parser.parse_args(arguments).control
+    configure_logging()
+    try:
+        service = Service.open(Settings.from_environment(os.environ))
+        private = _listen(service.settings)
+        listening = (path, control.bind(path)) if path else None
+    except (SettingsError, ReleaseError, control.ControlError) as error:
+        sys.stderr.write(f"error: {error}\n")
+        return 2
+    # What is imported stays: collecting in between costs a tenth of the start-up time. The server
+    # turns the collector on again.
+    gc.disable()
+    # Imported when everything else is known to be right: they take most of the start-up time.
+    from app.api import create_app
+    from app.server import run
+
+    run(create_app(service), service, private, listening)
+    return 0
+
+
+def _listen(settings: Settings) -> socket.socket:
+    try:
+        family, _, _, _, address = socket.getaddrinfo(
+            settings.host, settings.port, type=socket.SOCK_STREAM
+        )[0]
+    except (OSError, UnicodeError) as error:
+        raise SettingsError(f"HOST: {settings.host!r} is no address") from error
+    try:
+        return listen_on(family, address)
+    except OSError as error:
+        message = f"HOST, PORT: {settings.host}:{settings.port}: {error.strerror}"
+        raise SettingsError(message) from error
+
+
+if __name__ == "__main__":
+    sys.exit(main())

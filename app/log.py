@@ -1,0 +1,51 @@
+"""One JSON object a line on stdout, and nothing in it that a client sent.
+
+Messages of libraries are written without their arguments, and exceptions as type and places: an
+exception's text may quote the value it tripped over.
+"""
+
+import contextlib
+import json
+import logging
+import os
+import traceback
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+__all__ = ["configure_logging", "describe", "emit"]
+
+_STDOUT = 1
+_PLACES = 12
+
+
+def emit(event: str, **fields: Any) -> None:
+    """Write one line; a log that cannot be written must not fail the request it is about."""
+    time = datetime.now(UTC).isoformat(timespec="milliseconds")
+    line = json.dumps({"time": time, "event": event, **fields}, separators=(",", ":"))
+    with contextlib.suppress(OSError):
+        os.write(_STDOUT, line.encode() + b"\n")
+
+
+def describe(error: BaseException) -> dict[str, Any]:
+    """Say what was raised and where, without the exception's own text."""
+    frames = traceback.extract_tb(error.__traceback__)[-_PLACES:]
+    places = [f"{Path(frame.filename).name}:{frame.lineno} {frame.name}" for frame in frames]
+    return {"error": type(error).__qualname__, "places": places}
+
+
+def configure_logging() -> None:
+    """Send what libraries log at warning and above through `emit`."""
+    logging.basicConfig(level=logging.WARNING, handlers=[_Lines()], force=True)
+
+
+class _Lines(logging.Handler):
+    def emit(self, record: logging.LogRecord) -> None:
+        error = record.exc_info[1] if record.exc_info else None
+        emit(
+            "log",
+            level=record.levelname,
+            logger=record.name,
+            message=str(record.msg),
+            **(describe(error) if error else {}),
+        )

@@ -1,0 +1,68 @@
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from app_bundles import write_bundle
+from app_client import Client
+from app_processes import KEY_SHA256, Process, Start
+
+from app.api import create_app
+from app.service import Service
+from app.settings import Settings
+
+
+@pytest.fixture(scope="session")
+def bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("release-a")
+    write_bundle(folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def other_bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("release-b")
+    write_bundle(folder, shift=0.5)
+    return folder
+
+
+@pytest.fixture
+def settings(bundle: Path) -> Settings:
+    return Settings(
+        release_dir=bundle,
+        release_version="7",
+        release_sha256=None,
+        api_key_sha256=("0" * 64, KEY_SHA256),
+    )
+
+
+@pytest.fixture
+def service(settings: Settings) -> Service:
+    return Service.open(settings)
+
+
+@pytest.fixture
+def client(service: Service) -> Client:
+    return Client(create_app(service))
+
+
+@pytest.fixture
+def start(tmp_path: Path, bundle: Path) -> Iterator[Start]:
+    """Start a serving process by name; all of them are gone after the test."""
+    started: list[Process] = []
+
+    def start(name: str, bundle: Path = bundle, **changes: str) -> Process:
+        process = Process(tmp_path, name, bundle, changes)
+        started.append(process)
+        return process.start()
+
+    yield start
+    for process in started:
+        process.kill()
+
+
+@pytest.fixture(scope="session")
+def serving(tmp_path_factory: pytest.TempPathFactory, bundle: Path) -> Iterator[Process]:
+    """One process for the tests that leave it as it was."""
+    process = Process(tmp_path_factory.mktemp("serving"), "7", bundle).start()
+    yield process.wait_ready()
+    process.kill()
