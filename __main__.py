@@ -1,0 +1,5 @@
+"""The Pulumi program: the composition of the selected stack, nothing else."""
+
+import stacks
+
+stacks.deploy()

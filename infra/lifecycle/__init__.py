@@ -1,0 +1,33 @@
+"""The machine-learning lifecycle as Pulumi resources.
+
+Each resource is a dynamic provider: its code runs in the engine's provider process, never in the
+program, so it may do no more than its inputs say. Module and class names are part of every stack's
+state (providers are pickled by reference): a rename strands the resources that exist.
+"""
+
+from infra.lifecycle.api_key import ApiKey, ApiKeyArgs
+from infra.lifecycle.api_process import ApiProcess, ApiProcessArgs
+from infra.lifecycle.errors import LifecycleError
+from infra.lifecycle.model_stage import ModelStage, ModelStageArgs
+from infra.lifecycle.release_gate import ReleaseGate, ReleaseGateArgs
+from infra.lifecycle.smoke_test import SmokeTest, SmokeTestArgs
+from infra.lifecycle.traffic_switch import TrafficSwitch, TrafficSwitchArgs
+from infra.lifecycle.training_run import TrainingRun, TrainingRunArgs
+
+__all__ = [
+    "ApiKey",
+    "ApiKeyArgs",
+    "ApiProcess",
+    "ApiProcessArgs",
+    "LifecycleError",
+    "ModelStage",
+    "ModelStageArgs",
+    "ReleaseGate",
+    "ReleaseGateArgs",
+    "SmokeTest",
+    "SmokeTestArgs",
+    "TrafficSwitch",
+    "TrafficSwitchArgs",
+    "TrainingRun",
+    "TrainingRunArgs",
+]

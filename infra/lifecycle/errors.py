@@ -1,0 +1,50 @@
+"""Errors of the lifecycle's resources.
+
+    LifecycleError
+    ├── RegistryError      the model registry does not answer or lacks what was asked for
+    ├── TrainingError      a training run failed, and registered nothing
+    ├── GateError          a release's figures do not reach the stage's gates
+    ├── ProcessError       the API process does not start, or does not stop
+    ├── AddressError       the public address cannot be had
+    └── SmokeTestError     the API's answers are not those that training computed
+
+Every message says what is wrong, where, and what to do; none holds a secret or an employee's value.
+"""
+
+__all__ = [
+    "AddressError",
+    "GateError",
+    "LifecycleError",
+    "ProcessError",
+    "RegistryError",
+    "SmokeTestError",
+    "TrainingError",
+]
+
+
+class LifecycleError(Exception):
+    """Parent of the errors that a person can act on: shown as one message, without a traceback."""
+
+
+class RegistryError(LifecycleError):
+    """The model registry does not answer, or has no such model, version or alias."""
+
+
+class TrainingError(LifecycleError):
+    """A training run failed; nothing was registered."""
+
+
+class GateError(LifecycleError):
+    """A figure of the release is outside a gate's bound; the stage keeps what it has."""
+
+
+class ProcessError(LifecycleError):
+    """The API process did not start, did not become ready, or did not stop."""
+
+
+class AddressError(LifecycleError):
+    """The public address is taken by a program that is not ours."""
+
+
+class SmokeTestError(LifecycleError):
+    """The API's answers differ from the release's reference answers."""
