@@ -1,0 +1,75 @@
+# Everything a person or a workflow runs. `make help` lists it.
+SHELL := /bin/sh
+PYTHON ?= python3
+STACK ?= local
+ENGINE ?= auto
+
+VENV := .venv
+BIN := $(VENV)/bin
+UV := $(BIN)/uv pip install --quiet --compile-bytecode --python $(BIN)/python
+LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
+  --no-header --no-annotate --no-emit-index-url
+ENGINE_RUN := $(BIN)/python -m engine --stack $(STACK) --engine $(ENGINE)
+
+.DEFAULT_GOAL := help
+.PHONY: help setup up preview down outputs mlflow test check format bench lock clean
+
+help: ## list the targets
+	@awk -F':.*## ' '/^[a-z]+:.*## /{printf "make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+setup: $(VENV)/local.stamp ## make the virtual environment
+
+up: $(VENV)/local.stamp ## train, register, prove and serve (STACK=local, ENGINE=auto|embedded|pulumi)
+	@$(ENGINE_RUN) up
+
+preview: $(VENV)/local.stamp ## say what `make up` would do, changing nothing
+	@$(ENGINE_RUN) preview
+
+down: $(VENV)/local.stamp ## stop and remove everything that `make up` made
+	@$(ENGINE_RUN) down
+
+outputs: $(VENV)/local.stamp ## print the stack's outputs as one JSON object
+	@$(ENGINE_RUN) outputs
+
+mlflow: $(VENV)/local.stamp ## open MLflow on the stack's runs and releases, until interrupted
+	@$(BIN)/mlflow ui --backend-store-uri sqlite:///$(CURDIR)/.local/mlflow/mlflow.db
+
+test: $(VENV)/dev.stamp ## run every test
+	@$(BIN)/python -m pytest
+
+check: $(VENV)/dev.stamp ## lint, formatting, types
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/pyright
+
+format: $(VENV)/dev.stamp ## format the code
+	@$(BIN)/ruff format .
+	@$(BIN)/ruff check --fix .
+
+bench: $(VENV)/dev.stamp ## measure the figures that the documents speak of
+	@$(BIN)/python -m tests.bench
+
+lock: | $(BIN)/uv ## pin the requirements anew from the *.in files
+	@$(LOCK) requirements.in -o requirements.txt
+	@$(LOCK) requirements-local.in -c requirements.txt -o requirements-local.txt
+	@$(LOCK) requirements-dev.in -c requirements.txt -o requirements-dev.txt
+
+clean: ## remove the virtual environment and everything that the stack recorded (after `make down`)
+	rm -rf $(VENV) .local
+
+$(BIN)/uv:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and \
+	  "error: Python 3.11 or newer is needed; say which with make PYTHON=python3.12 …")'
+	@echo "making the virtual environment in $(VENV) …"
+	@$(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check uv==0.13.9
+
+$(VENV)/local.stamp: requirements-local.txt | $(BIN)/uv
+	@echo "installing what the local stack imports …"
+	@$(UV) -r requirements-local.txt
+	@touch $@
+
+$(VENV)/dev.stamp: requirements-dev.txt | $(BIN)/uv
+	@echo "installing what the tests and checks need …"
+	@$(UV) -r requirements-dev.txt
+	@touch $@

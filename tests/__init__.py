@@ -1,0 +1,1 @@
+"""Tests; the helpers among them are imported as `tests.…`."""
