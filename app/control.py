@@ -36,7 +36,7 @@ class Reply:
     descriptor: int | None = None
 
 
-Answer = Callable[[dict[str, Any]], Awaitable[Reply]]
+_Answer = Callable[[dict[str, Any]], Awaitable[Reply]]
 
 
 def bind(path: Path) -> socket.socket:
@@ -98,7 +98,7 @@ def ask(path: str, command: dict[str, Any]) -> tuple[dict[str, Any], socket.sock
 class Control:
     """Serves the control socket `listening`, made at `path` by `bind`."""
 
-    def __init__(self, path: Path, listening: socket.socket, answer: Answer) -> None:
+    def __init__(self, path: Path, listening: socket.socket, answer: _Answer) -> None:
         self._path = path
         self._inode = path.stat().st_ino
         self._answer = answer

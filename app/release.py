@@ -13,7 +13,7 @@ from contract.release import CLASSIFIER, OUTLIERS, REFERENCE, ReleaseError, veri
 
 __all__ = ["Reference", "Release", "load", "wrong_reference"]
 
-T = TypeVar("T")
+_T = TypeVar("_T")
 
 _FIELDS: Mapping[str, employee.Field] = {field.name: field for field in employee.FIELDS}
 
@@ -65,7 +65,7 @@ def wrong_reference(release: Release) -> int | None:
     return None
 
 
-def _read(path: Path, parse: Callable[[Any], T]) -> T:
+def _read(path: Path, parse: Callable[[Any], _T]) -> _T:
     try:
         return parse(json.loads(path.read_bytes()))
     except KeyError as error:

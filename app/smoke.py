@@ -18,7 +18,7 @@ from urllib.parse import SplitResult, urlsplit
 
 from contract.release import REFERENCE, ReleaseError, verify
 
-__all__ = ["main"]
+__all__ = ["SmokeError", "main"]
 
 _BATCH = 1_000
 _SINGLE = 3

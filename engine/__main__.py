@@ -42,13 +42,14 @@ def main(arguments: list[str] | None = None) -> int:
 
 def _run(selected: project.Project, command: str, engine: str) -> None:
     if command == "outputs":
-        say(json.dumps(choose(selected, engine, quiet=True).outputs(), indent=2))
+        runner = choose(selected, engine, may_install=False, quiet=True)
+        say(json.dumps(runner.outputs(), indent=2))
         return
     lock_file = selected.local / f"{selected.stack}.lock"
     with lock.exclusive(lock_file, f"make {command}") as left_by:
         if left_by:
             say(f"the last run was cut short: {left_by}; going on from there")
-        runner = choose(selected, engine)
+        runner = choose(selected, engine, may_install=command != "down")
         match command:
             case "preview":
                 runner.preview()

@@ -15,11 +15,13 @@ from engine.terminal import say
 __all__ = ["choose"]
 
 
-def choose(project: Project, wanted: str, *, quiet: bool = False) -> Runner:
+def choose(
+    project: Project, wanted: str, *, may_install: bool = True, quiet: bool = False
+) -> Runner:
     """Choose the engine, and say in one line which and why unless `quiet`.
 
-    `wanted` is `auto`, `embedded` or `pulumi`. Installing happens below the project's `.local`, and
-    not in `quiet` use: reading outputs needs no engine that holds nothing.
+    `wanted` is `auto`, `embedded` or `pulumi`. Installing happens below the project's `.local`; it
+    is not worth it where there is nothing yet to be read or removed.
 
     Raises:
         EngineError: the other engine holds the stack, or Pulumi is wanted and cannot be had.
@@ -30,14 +32,14 @@ def choose(project: Project, wanted: str, *, quiet: bool = False) -> Runner:
             f"stack {project.stack!r} is held by the {holder} engine; take it down with "
             f"`make down ENGINE={holder}` before {wanted} takes over"
         )
-    name, command, why = _pick(project, wanted, holder, quiet=quiet)
+    name, command, why = _pick(project, wanted, holder, may_install=may_install)
     if not quiet:
         say(f"engine: {name} ({why})")
     return EmbeddedRunner(project) if command is None else PulumiRunner(project, command)
 
 
 def _pick(
-    project: Project, wanted: str, holder: str | None, *, quiet: bool
+    project: Project, wanted: str, holder: str | None, *, may_install: bool
 ) -> tuple[str, Path | None, str]:
     """Return the engine's name, the pulumi command if it is that one, and the reason."""
     asked = wanted if wanted != "auto" else holder
@@ -50,8 +52,8 @@ def _pick(
         return "pulumi", Path(on_path), why if asked else "the pulumi command is on the PATH"
     if installed.exists():
         return "pulumi", installed, why if asked else f"installed in {installed.parents[1]}"
-    if quiet and asked is None:
-        return "embedded", None, why
+    if not may_install and asked is None:
+        return "embedded", None, "nobody holds the stack"
     failure = install(installed.parents[1])
     if failure is None:
         return "pulumi", installed, f"installed in {installed.parents[1]}"

@@ -6,13 +6,12 @@ lives in this repository; any other it shows in a preview and refuses to apply. 
 beyond that: import, refresh, aliases, transforms, `ignore_changes` and `replace_on_changes`.
 
 The SDK modules used here (`pulumi.runtime.mocks`, `.rpc`) are not public API: they are used in this
-module only, and the SDK is pinned.
+module and in `engine.properties` only, and the SDK is pinned.
 """
 
 import asyncio
 import base64
 import contextlib
-import graphlib
 import logging
 import runpy
 import threading
@@ -22,23 +21,38 @@ from typing import Any, NoReturn
 
 import dill  # pyright: ignore[reportMissingTypeStubs] - it ships none
 import pulumi
-from google.protobuf import empty_pb2, struct_pb2
-from pulumi.dynamic import Config, ConfigureRequest, DiffResult, ResourceProvider
-from pulumi.output import Unknown
-from pulumi.runtime import configure, rpc, settings, stack
+from google.protobuf import empty_pb2
+from google.protobuf.message import Message
+from pulumi.dynamic import Config, ConfigureRequest, ResourceProvider
+from pulumi.runtime import configure, settings, stack
 from pulumi.runtime.mocks import MockEngine, MockMonitor, MockSettings
 from pulumi.runtime.proto import resource_pb2
 
 from engine.errors import EngineError, as_engine_error
 from engine.project import Project
-from engine.state import Record, State
+from engine.properties import PROVIDER, received, sent, shown
+from engine.state import Record, State, dependents_first
 
 __all__ = ["Operation", "Report", "Step", "apply", "destroy", "preview"]
 
 _DYNAMIC = "pulumi-python:dynamic"
 _STACK = "pulumi:pulumi:Stack"
-_PROVIDER = "__provider"
-_UNSUPPORTED = ("importId", "ignoreChanges", "replaceOnChanges", "aliases", "aliasURNs")
+_UNSUPPORTED = {
+    "importId",
+    "ignoreChanges",
+    "replaceOnChanges",
+    "aliases",
+    "aliasURNs",
+    "replacement_trigger",
+    "replace_with",
+    "customTimeouts",
+    "hooks",
+    "transforms",
+    "deletedWith",
+    "hideDiffs",
+    "state_migrations",
+}
+"""Options, as the SDK's message names them, that would change what is done."""
 
 Operation = str
 """One of `create`, `update`, `replace`, `delete`, `same`, `foreign`."""
@@ -120,6 +134,7 @@ class _Run(MockMonitor):
         self._report = report
         self._dry = dry
         self._seen: set[str] = set()
+        self._outputs: tuple[dict[str, Any], set[str]] = ({}, set())
         self._providers: dict[str, ResourceProvider] = {}
         # Registrations arrive from several threads; resources are worked on one at a time.
         self._one_at_a_time = threading.Lock()
@@ -151,10 +166,17 @@ class _Run(MockMonitor):
             runpy.run_path(main, run_name="__main__")
 
         asyncio.run(stack.run_in_stack(run_main))
+        # Not when they are registered: a program that fails registers those it came to.
+        if not self._dry:
+            self._state.outputs, secret = self._outputs
+            self._state.secret_outputs = sorted(secret)
+            self._state.save()
 
     def make_urn(self, parent: str, type_: str, name: str) -> str:
-        """Name a resource as the engine does: the stack is no part of its children's types."""
-        return super().make_urn("" if f"::{_STACK}::" in parent else parent, type_, name)
+        """Name a resource as the engine does: by the types of its ancestors, the stack excepted."""
+        ancestors = parent.split("::")[2] if parent and f"::{_STACK}::" not in parent else ""
+        qualified = f"{ancestors}${type_}" if ancestors else type_
+        return f"urn:pulumi:{self._project.stack}::{self._project.name}::{qualified}::{name}"
 
     # What the SDK calls. Its own names, hence the spelling.
 
@@ -162,8 +184,10 @@ class _Run(MockMonitor):
         """Create, update, replace or leave one resource; answer with its id and outputs."""
         with self._one_at_a_time:
             urn = self.make_urn(request.parent, request.type, request.name)
+            if urn in self._seen:
+                raise EngineError(f"two resources are named {request.name!r}: {urn}")
             self._seen.add(urn)
-            inputs, secret = _received(request.object)
+            inputs, secret = received(request.object)
             record = Record(
                 urn=urn,
                 type=request.type,
@@ -186,17 +210,14 @@ class _Run(MockMonitor):
             if not request.type.startswith(_DYNAMIC):
                 return self._register_foreign(record)
             _refuse_unsupported(request)
-            return self._register_dynamic(record)
+            first = request.deleteBeforeReplace if request.deleteBeforeReplaceDefined else None
+            with _about(record):
+                return self._bring_in_line(record, first)
 
     def RegisterResourceOutputs(self, request: Any) -> Any:
         """Keep the outputs of the stack itself; those of components have no other reader."""
         if request.urn.endswith(f"::{_STACK}::{self._project.name}-{self._project.stack}"):
-            outputs, secret = _received(request.outputs)
-            if not self._dry:
-                with self._one_at_a_time:
-                    self._state.outputs = outputs
-                    self._state.secret_outputs = sorted(secret)
-                    self._state.save()
+            self._outputs = received(request.outputs)
         return empty_pb2.Empty()
 
     def ReadResource(self, request: Any) -> Any:
@@ -213,68 +234,64 @@ class _Run(MockMonitor):
     def _register_component(self, record: Record) -> Any:
         if not self._dry and record.type != _STACK:
             self._put(record)
-        return resource_pb2.RegisterResourceResponse(
-            urn=record.urn, object=_sent(record.inputs, [])
-        )
+        return resource_pb2.RegisterResourceResponse(urn=record.urn, object=sent(record.inputs, []))
 
     def _register_foreign(self, record: Record) -> Any:
         if not self._dry:
             self._needs_cli(f"{record.type} ({record.name!r})")
-        self._step("foreign", record, changed=_words(record.inputs, record.secrets))
+        self._step("foreign", record, changed=shown(record.inputs, record.secrets))
         return resource_pb2.RegisterResourceResponse(
-            urn=record.urn, object=_sent(record.inputs, record.secrets)
+            urn=record.urn, object=sent(record.inputs, record.secrets)
         )
 
-    def _register_dynamic(self, record: Record) -> Any:
-        with _about(record):
-            return self._bring_in_line(record)
-
-    def _bring_in_line(self, record: Record) -> Any:
+    def _bring_in_line(self, record: Record, delete_first: bool | None) -> Any:
+        """Do what is needed; `delete_first` is the program's word on it, where it has one."""
         old = self._state.current(record.urn)
         provider = self._provider(record.inputs)
         checked = provider.check(dict(old.inputs) if old else {}, dict(record.inputs))
         if checked.failures:
             failure = checked.failures[0]
-            raise EngineError(f"{_label(record)}, {failure.property}: {failure.reason}")
-        record.inputs = {**checked.inputs, _PROVIDER: record.inputs[_PROVIDER]}
+            raise EngineError(f"{record.label}, {failure.property}: {failure.reason}")
+        record.inputs = {**checked.inputs, PROVIDER: record.inputs[PROVIDER]}
         if old is None:
             return self._create(record, provider, "create")
         result = provider.diff(old.id, dict(old.outputs), dict(record.inputs))
         if result.replaces:
-            return self._replace(record, old, provider, result)
+            if old.protect:
+                raise EngineError(
+                    f"{record.label} has to be replaced but is protected, for its "
+                    f"{', '.join(result.replaces)}; apply it unprotected first"
+                )
+            provider_says = bool(result.delete_before_replace)
+            if (provider_says if delete_first is None else delete_first) and not self._dry:
+                self._delete(old)
+            return self._create(record, provider, "replace")
         changed = old.inputs != record.inputs if result.changes is None else result.changes
         return self._update(record, old, provider) if changed else self._keep(record, old)
 
     def _create(self, record: Record, provider: ResourceProvider, operation: Operation) -> Any:
-        changed = _words(record.inputs, record.secrets)
+        changed = shown(record.inputs, record.secrets)
         if self._dry:
             self._step(operation, record, changed=changed)
             return self._answer(record, record.inputs)
         self._step(operation, record, changed=changed)
         made = provider.create(dict(record.inputs))
         record.id = made.id
-        record.outputs = {**(made.outs or {}), _PROVIDER: record.inputs[_PROVIDER]}
+        record.outputs = {**(made.outs or {}), PROVIDER: record.inputs[PROVIDER]}
         if replaced := self._state.current(record.urn):
             replaced.pending_delete = True
         self._put(record)
         self._step(operation, record, done=True)
         return self._answer(record, record.outputs)
 
-    def _replace(
-        self, record: Record, old: Record, provider: ResourceProvider, result: DiffResult
-    ) -> Any:
-        if result.delete_before_replace and not self._dry:
-            self._delete(old)
-        return self._create(record, provider, "replace")
-
     def _update(self, record: Record, old: Record, provider: ResourceProvider) -> Any:
         record.id = old.id
-        changed = _words(_difference(old.inputs, record.inputs), record.secrets)
+        changed = shown(_difference(old.inputs, record.inputs), record.secrets)
         self._step("update", record, changed=changed)
         if self._dry:
             return self._answer(record, record.inputs)
         result = provider.update(old.id, dict(old.outputs), dict(record.inputs))
-        record.outputs = {**(result.outs or {}), _PROVIDER: record.inputs[_PROVIDER]}
+        record.outputs = {**(result.outs or {}), PROVIDER: record.inputs[PROVIDER]}
         self._put(record)
         self._step("update", record, done=True)
         return self._answer(record, record.outputs)
@@ -288,12 +305,12 @@ class _Run(MockMonitor):
 
     def delete_the_rest(self) -> None:
         """Delete what was replaced and what left the program, dependents first."""
-        for record in _dependents_first(self._state.records):
+        for record in dependents_first(self._state.records):
             if not record.pending_delete and record.urn in self._seen:
                 continue
             if record.protect and not record.pending_delete:
                 raise EngineError(
-                    f"{_label(record)} has left the program but is protected; put it back, or "
+                    f"{record.label} has left the program but is protected; put it back, or "
                     "apply it unprotected first"
                 )
             self._step("delete", record)
@@ -316,7 +333,7 @@ class _Run(MockMonitor):
         self._state.save()
 
     def _provider(self, properties: Mapping[str, Any]) -> ResourceProvider:
-        pickled: str = properties[_PROVIDER]
+        pickled: str = properties[PROVIDER]
         if pickled not in self._providers:
             # By reference to a class of this repository: the state names code, it holds none.
             code = base64.b64decode(pickled)
@@ -342,75 +359,25 @@ class _Run(MockMonitor):
 
     def _answer(self, record: Record, properties: dict[str, Any]) -> Any:
         return resource_pb2.RegisterResourceResponse(
-            urn=record.urn, id=record.id, object=_sent(properties, record.secrets)
+            urn=record.urn, id=record.id, object=sent(properties, record.secrets)
         )
 
 
 def _refuse_unsupported(request: Any) -> None:
-    for option in _UNSUPPORTED:
-        if getattr(request, option):
-            raise EngineError(
-                f"{request.name}: the embedded engine has no {option}; use ENGINE=pulumi"
-            )
-
-
-def _received(properties: struct_pb2.Struct) -> tuple[dict[str, Any], set[str]]:
-    """Read properties as the SDK sent them: plain values, and the names of the secret ones."""
-    values: dict[str, Any] = rpc.deserialize_properties(properties, True)
-    secret = {key for key, value in values.items() if rpc.is_rpc_secret(value)}
-    return {
-        key: rpc.unwrap_rpc_secret(value) if key in secret else value
-        for key, value in values.items()
-    }, secret - {_PROVIDER}
-
-
-def _sent(properties: dict[str, Any], secret: list[str]) -> struct_pb2.Struct:
-    """Write properties as the SDK reads them, the secret ones marked."""
-    marked = {
-        key: rpc.wrap_rpc_secret(value) if key in secret else value
-        for key, value in properties.items()
-        if key != _PROVIDER
+    # The SDK sends some options always, as an empty message where they are not given.
+    present = {
+        field.name
+        for field, value in request.ListFields()
+        if not isinstance(value, Message) or value.ByteSize()
     }
-    return asyncio.run(rpc.serialize_properties(marked, {}))
+    if unsupported := sorted(present & _UNSUPPORTED):
+        raise EngineError(
+            f"{request.name}: the embedded engine has no {unsupported[0]}; use ENGINE=pulumi"
+        )
 
 
 def _difference(old: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in new.items() if old.get(key) != value}
-
-
-def _words(inputs: Mapping[str, Any], secret: list[str]) -> dict[str, Any]:
-    """Make inputs fit to be shown."""
-    return {
-        key: "[secret]" if key in secret else _word(value)
-        for key, value in inputs.items()
-        if key != _PROVIDER
-    }
-
-
-def _word(value: Any) -> Any:
-    match value:
-        case Unknown():
-            return "[unknown]"
-        case dict():
-            return {key: _word(item) for key, item in value.items()}  # pyright: ignore
-        case list():
-            return [_word(item) for item in value]  # pyright: ignore
-        case _:
-            return value
-
-
-def _dependents_first(records: list[Record]) -> list[Record]:
-    """Order records so that whatever needs another comes before it."""
-    needs = {id(r): {*r.dependencies, r.parent} for r in records}
-    by_urn: dict[str, list[int]] = {}
-    for record in records:
-        by_urn.setdefault(record.urn, []).append(id(record))
-    graph = {
-        id(record): {n for urn in needs[id(record)] for n in by_urn.get(urn, [])}
-        for record in records
-    }
-    found = {id(record): record for record in records}
-    return [found[key] for key in graphlib.TopologicalSorter(graph).static_order()][::-1]
 
 
 @contextlib.contextmanager
@@ -421,8 +388,4 @@ def _about(record: Record) -> Generator[None]:
     except EngineError:
         raise
     except Exception as error:
-        raise as_engine_error(error, about=_label(record)) from error
-
-
-def _label(record: Record) -> str:
-    return f"{record.name} ({record.type.rpartition(':')[2]})"
+        raise as_engine_error(error, about=record.label) from error

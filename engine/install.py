@@ -1,5 +1,7 @@
 """The official installation of the Pulumi CLI, below `.local`, within bounded time."""
 
+import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -26,17 +28,20 @@ def install(target: Path) -> str | None:
 
 def _python(code: str, *arguments: str, seconds: float) -> str | None:
     """Run a line of Python; return its error's last line, or None when it ended well."""
-    try:
-        result = subprocess.run(  # noqa: S603 - our own interpreter and code; no shell
-            [sys.executable, "-c", code, *arguments],
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            timeout=seconds,
-            check=False,
-        )
-    except subprocess.TimeoutExpired:
-        return f"no answer within {seconds:.0f} s"
-    if result.returncode == 0:
+    with subprocess.Popen(  # noqa: S603 - our own interpreter and code; no shell
+        [sys.executable, "-c", code, *arguments],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    ) as process:
+        try:
+            _, errors = process.communicate(timeout=seconds)
+        except subprocess.TimeoutExpired:
+            # The whole session: the installer's script and its download as well.
+            os.killpg(process.pid, signal.SIGKILL)
+            return f"no answer within {seconds:.0f} s"
+    if process.returncode == 0:
         return None
-    return (result.stderr.strip().splitlines() or ["no reason given"])[-1]
+    return (errors.strip().splitlines() or ["no reason given"])[-1]

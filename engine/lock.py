@@ -12,6 +12,7 @@ import socket
 from collections.abc import Generator
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import TextIO
 
 from engine.errors import EngineError
 
@@ -25,8 +26,7 @@ def exclusive(path: Path, command: str) -> Generator[str | None]:
     Raises:
         EngineError: another process holds it; the message says which, since when, doing what.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("a+", encoding="utf-8") as file:
+    with _opened(path) as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
@@ -35,21 +35,40 @@ def exclusive(path: Path, command: str) -> Generator[str | None]:
                 "or end it and run again"
             ) from error
         left_by = _note(path)
-        _write(path, command)
+        _write(path, _current(command))
         try:
             yield left_by
         finally:
-            path.write_text("", encoding="utf-8")
+            _write(path, "")
 
 
-def _write(path: Path, command: str) -> None:
+def _opened(path: Path) -> TextIO:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        return path.open("a+", encoding="utf-8")
+    except OSError as error:
+        raise _unwritable(path, error) from error
+
+
+def _write(path: Path, text: str) -> None:
+    try:
+        path.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise _unwritable(path, error) from error
+
+
+def _unwritable(path: Path, error: OSError) -> EngineError:
+    return EngineError(f"the lock file {path} cannot be written: {error.strerror}")
+
+
+def _current(command: str) -> str:
     note = {
         "pid": os.getpid(),
         "host": socket.gethostname(),
         "since": datetime.now(UTC).isoformat(timespec="seconds"),
         "command": command,
     }
-    path.write_text(json.dumps(note), encoding="utf-8")
+    return json.dumps(note)
 
 
 def _note(path: Path) -> str | None:

@@ -3,7 +3,7 @@
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import yaml
 
@@ -39,15 +39,19 @@ def load(root: Path, stack: str) -> Project:
         EngineError: a file is missing or unreadable, or holds a secret that only Pulumi decrypts.
     """
     project = _read(root / "Pulumi.yaml")
-    name: str = project["name"]
+    name = project.get("name")
+    if not isinstance(name, str):
+        raise EngineError(f"{root / 'Pulumi.yaml'} has no `name`")
     stack_file = root / f"Pulumi.{stack}.yaml"
     if not stack_file.exists():
         known = sorted(path.name.split(".")[1] for path in root.glob("Pulumi.*.yaml"))
         raise EngineError(f"there is no stack {stack!r} ({stack_file.name}); known: {known}")
-    schema: dict[str, Any] = project.get("config") or {}
-    config = {f"{name}:{key}": _text(entry["default"]) for key, entry in schema.items()}
-    settings: dict[str, Any] = _read(stack_file).get("config") or {}
-    for key, value in settings.items():
+    config = {
+        f"{name}:{key}": _text(entry["default"])
+        for key, entry in _section(project, root / "Pulumi.yaml").items()
+        if isinstance(entry, dict) and "default" in entry
+    }
+    for key, value in _section(_read(stack_file), stack_file).items():
         if isinstance(value, dict) and "secure" in value:
             raise EngineError(
                 f"{stack_file.name}: {key} is encrypted; only the Pulumi CLI can read it "
@@ -59,9 +63,20 @@ def load(root: Path, stack: str) -> Project:
 
 def _read(path: Path) -> dict[str, Any]:
     try:
-        return yaml.safe_load(path.read_text(encoding="utf-8")) or {}
-    except (OSError, yaml.YAMLError) as error:
+        content: Any = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
+    except (OSError, UnicodeError, yaml.YAMLError) as error:
         raise EngineError(f"{path} cannot be read: {error}") from error
+    return _mapping(content, f"{path}: expected keys and values")
+
+
+def _section(content: dict[str, Any], path: Path) -> dict[str, Any]:
+    return _mapping(content.get("config") or {}, f"{path}: expected keys and values in `config`")
+
+
+def _mapping(value: Any, expected: str) -> dict[str, Any]:
+    if not isinstance(value, dict):
+        raise EngineError(expected)
+    return cast(dict[str, Any], value)
 
 
 def _text(value: Any) -> str:

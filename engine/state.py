@@ -4,6 +4,7 @@ Secrets are stored encrypted with the passphrase that the Pulumi engine uses as 
 """
 
 import base64
+import graphlib
 import json
 import os
 import secrets
@@ -16,9 +17,10 @@ from cryptography.hazmat.primitives.kdf.scrypt import Scrypt
 
 from engine.errors import EngineError
 
-__all__ = ["Record", "State", "passphrase_file"]
+__all__ = ["Record", "State", "dependents_first", "passphrase_file"]
 
 _VERSION = 1
+_SALT_BYTES = 16
 _SECRET = "secret:v1:"  # noqa: S105 - a marker, not a secret
 
 
@@ -44,6 +46,11 @@ class Record:
     secrets: list[str] = field(default_factory=list[str])
     pending_delete: bool = False
 
+    @property
+    def label(self) -> str:
+        """Name and kind, for messages."""
+        return f"{self.name} ({self.type.rpartition(':')[2]})"
+
 
 class State:
     """The records of one stack and its outputs; every `save` is whole or not at all."""
@@ -59,7 +66,7 @@ class State:
         self.outputs: dict[str, Any] = {}
         self.secret_outputs: list[str] = []
         stored = self._stored()
-        self._salt = base64.b64decode(stored["salt"]) if stored else secrets.token_bytes(16)
+        self._salt = self._salt_of(stored) if stored else secrets.token_bytes(_SALT_BYTES)
         self._cipher = _cipher(passphrase, self._salt)
         if stored:
             self._read(stored)
@@ -109,14 +116,20 @@ class State:
             raise self._unreadable(str(error) or type(error).__name__) from error
         return stored
 
+    def _salt_of(self, stored: dict[str, Any]) -> bytes:
+        try:
+            return base64.b64decode(stored["salt"], validate=True)
+        except (KeyError, TypeError, ValueError) as error:
+            raise self._unreadable(f"no salt ({error})") from error
+
     def _read(self, stored: dict[str, Any]) -> None:
         try:
             self.secret_outputs = stored["secret_outputs"]
-            self.outputs = self._opened(stored["outputs"])
+            self.outputs = self._opened(stored["outputs"], self.secret_outputs)
             for entry in stored["resources"]:
                 record = Record(**entry)
-                record.inputs = self._opened(record.inputs)
-                record.outputs = self._opened(record.outputs)
+                record.inputs = self._opened(record.inputs, record.secrets)
+                record.outputs = self._opened(record.outputs, record.secrets)
                 self.records.append(record)
         except (KeyError, TypeError, AttributeError) as error:
             raise self._unreadable(f"not a state file ({error})") from error
@@ -141,15 +154,29 @@ class State:
     def _encrypted(self, value: Any) -> str:
         return _SECRET + self._cipher.encrypt(json.dumps(value).encode()).decode()
 
-    def _opened(self, values: dict[str, Any]) -> dict[str, Any]:
-        return {k: self._decrypted(v) if _is_sealed(v) else v for k, v in values.items()}
+    def _opened(self, values: dict[str, Any], secret: list[str]) -> dict[str, Any]:
+        return {k: self._decrypted(v) if k in secret else v for k, v in values.items()}
 
     def _decrypted(self, value: str) -> Any:
         return json.loads(self._cipher.decrypt(value[len(_SECRET) :].encode()))
 
 
-def _is_sealed(value: Any) -> bool:
-    return isinstance(value, str) and value.startswith(_SECRET)
+def dependents_first(records: list[Record]) -> list[Record]:
+    """Order records so that whatever needs another comes before it.
+
+    A record that waits for its deletion needs what it needed then, not what bears the URN now.
+    """
+    graph = {
+        index: {
+            other
+            for other, needed in enumerate(records)
+            if needed.urn in (*record.dependencies, record.parent)
+            and (needed.pending_delete or not record.pending_delete)
+            and needed is not record
+        }
+        for index, record in enumerate(records)
+    }
+    return [records[index] for index in graphlib.TopologicalSorter(graph).static_order()][::-1]
 
 
 def _cipher(passphrase: str, salt: bytes) -> Fernet:

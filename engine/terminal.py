@@ -65,7 +65,8 @@ class StepPrinter:
 def counts(steps: Sequence[Step]) -> str:
     """Count steps by operation, in one line."""
     found = Counter(step.operation for step in steps)
-    return ", ".join(f"{number} {operation}" for operation, number in found.items()) or "no steps"
+    counted = ", ".join(f"{number} {operation}" for operation, number in found.items())
+    return counted or "nothing to do"
 
 
 def summary(outputs: dict[str, Any]) -> str:

@@ -43,27 +43,15 @@ def compose() -> None:
     registry = Path(_FOLDER, "mlflow").absolute()
     tracking_uri = f"sqlite:///{registry / 'mlflow.db'}"
 
-    training = TrainingRun(
-        "training",
-        TrainingRunArgs(
-            model_name=MODEL_NAME,
-            tracking_uri=tracking_uri,
-            artifacts=str(registry / "artifacts"),
-            data=settings.dataset,
-            parameters=settings.training_parameters,
-            code=("contract", "training"),
-            retrain=settings.retrain,
-            log_file=f"{_FOLDER}/logs/training.log",
-            timeout_minutes=settings.training_timeout_minutes,
-        ),
-    )
+    # A release that a person chose needs no training, and must not wait for one that fails.
+    version = settings.release_version or _train(settings, registry, tracking_uri).version
     gate = ReleaseGate(
         "gate",
         ReleaseGateArgs(
             model_name=MODEL_NAME,
             tracking_uri=tracking_uri,
             stage=_STAGE,
-            version=settings.release_version or training.version,
+            version=version,
             pinned=bool(settings.release_version),
             gates=settings.gates,
         ),
@@ -130,6 +118,23 @@ def compose() -> None:
     pulumi.export("logFile", _absolute(f"{_FOLDER}/logs/api.log"))
     example = pulumi.Output.concat(api.release_dir, "/", contract.EXAMPLE_REQUEST)
     pulumi.export("exampleRequest", example.apply(_absolute))
+
+
+def _train(settings: LocalSettings, registry: Path, tracking_uri: str) -> TrainingRun:
+    return TrainingRun(
+        "training",
+        TrainingRunArgs(
+            model_name=MODEL_NAME,
+            tracking_uri=tracking_uri,
+            artifacts=str(registry / "artifacts"),
+            data=settings.dataset,
+            parameters=settings.training_parameters,
+            code=("contract", "training"),
+            retrain=settings.retrain,
+            log_file=f"{_FOLDER}/logs/training.log",
+            timeout_minutes=settings.training_timeout_minutes,
+        ),
+    )
 
 
 def _absolute(path: str) -> str:

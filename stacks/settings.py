@@ -5,6 +5,7 @@ said here are ranges, and the shape of structured values.
 """
 
 import json
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
 from typing import Any, NoReturn, TypeVar, cast
@@ -127,7 +128,7 @@ def _gate(entry: Any) -> Gate | None:
         return None
     bounds = dict(cast(dict[str, Any], entry))
     metric = bounds.pop("metric", None)
-    numbers = all(isinstance(v, int | float) and not isinstance(v, bool) for v in bounds.values())
+    numbers = all(type(v) in (int, float) and math.isfinite(v) for v in bounds.values())
     if not isinstance(metric, str) or not bounds or not numbers or bounds.keys() - set(_BOUNDS):
         return None
     return Gate(metric=metric, **bounds)

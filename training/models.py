@@ -45,7 +45,10 @@ from training.outliers import OutlierDetector
 from training.records import check_records, records_frame
 
 __all__ = [
+    "CLASSIFIER",
+    "DRIFT",
     "MODEL_NAMES",
+    "OUTLIERS",
     "RELEASE",
     "DriftModel",
     "OutlierModel",

@@ -26,7 +26,7 @@ from contract.dataset import shown
 
 __all__ = ["Store", "TrackingError", "end_stale_runs", "open_store", "tracked_run"]
 
-LOCK_TIMEOUT_SECONDS = 5.0
+_LOCK_TIMEOUT_SECONDS = 5.0
 
 _TAG_HOST = "host"
 _TAG_PID = "pid"
@@ -120,7 +120,7 @@ def _sqlite_path(uri: str) -> Path | None:
 
 def _check_lock(path: Path) -> None:
     # Asking SQLite itself takes seconds at most; MLflow retries a locked file for minutes.
-    with contextlib.closing(sqlite3.connect(path, timeout=LOCK_TIMEOUT_SECONDS)) as connection:
+    with contextlib.closing(sqlite3.connect(path, timeout=_LOCK_TIMEOUT_SECONDS)) as connection:
         connection.execute("BEGIN IMMEDIATE")
         connection.rollback()
 

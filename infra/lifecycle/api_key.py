@@ -26,9 +26,10 @@ class ApiKeyProvider(ResourceProvider):
     serialize_as_secret_always = False
 
     def diff(self, _id: str, olds: dict[str, Any], news: dict[str, Any]) -> DiffResult:
-        """Write the file again where it is missing or no longer holds the key."""
-        moved = olds["path"] != news["path"]
-        return DiffResult(changes=moved or _read(Path(news["path"])) != olds["key"])
+        """Write the file again where it is missing, open to others, or holds another key."""
+        path = Path(news["path"])
+        lost = _read(path) != olds["key"] or path.stat().st_mode & 0o077
+        return DiffResult(changes=bool(lost) or olds["path"] != news["path"])
 
     def create(self, props: dict[str, Any]) -> CreateResult:
         """Make the key, or adopt the one that an interrupted run left in the file."""

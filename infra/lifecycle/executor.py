@@ -1,6 +1,7 @@
 """Run a Python module of the project as a child process, its progress visible line by line."""
 
 import collections
+import contextlib
 import queue
 import subprocess
 import sys
@@ -9,6 +10,8 @@ import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TextIO
+
+import psutil
 
 from infra.lifecycle.errors import TrainingError
 from infra.lifecycle.progress import say
@@ -56,7 +59,7 @@ def run_process(arguments: Sequence[str], *, log_file: Path, timeout_seconds: fl
                 say(line)
             status = child.wait()
         except BaseException:
-            child.kill()
+            _kill_all(child.pid)
             raise
     if status != 0:
         quoted = "\n  ".join(last) or "(it printed nothing)"
@@ -87,6 +90,15 @@ def _lines(child: "subprocess.Popen[str]", deadline: float) -> Iterator[str | No
         if line is None:
             return
         yield line
+
+
+def _kill_all(pid: int) -> None:
+    """End a process and its descendants: one that lives on would hold the output open."""
+    with contextlib.suppress(psutil.NoSuchProcess):
+        process = psutil.Process(pid)
+        for each in (*process.children(recursive=True), process):
+            with contextlib.suppress(psutil.NoSuchProcess):
+                each.kill()
 
 
 def _pump(stream: TextIO, lines: "queue.SimpleQueue[str | None]") -> None:

@@ -55,16 +55,12 @@ def _judge_one(
         bounds.append(("at most", gate.at_most, figure <= gate.at_most))
     before = current.get(gate.metric) if current else None
     if gate.max_drop is not None and before is not None:
-        floor = before - gate.max_drop
-        bounds.append(
-            (f"at least ({before:.4g} now, less {gate.max_drop:.4g})", floor, figure >= floor)
-        )
+        floor, words = before - gate.max_drop, f"({before:.4g} now, less {gate.max_drop:.4g})"
+        bounds.append((f"at least {words}", floor, figure >= floor))
     if gate.max_rise is not None and before is not None:
-        ceiling = before + gate.max_rise
-        bounds.append(
-            (f"at most ({before:.4g} now, plus {gate.max_rise:.4g})", ceiling, figure <= ceiling)
-        )
-    return [
+        ceiling, words = before + gate.max_rise, f"({before:.4g} now, plus {gate.max_rise:.4g})"
+        bounds.append((f"at most {words}", ceiling, figure <= ceiling))
+    verdicts = [
         Verdict(
             holds=holds,
             text=f"{gate.metric} {figure:.4f}, {words} {bound:.4f}: "
@@ -72,3 +68,9 @@ def _judge_one(
         )
         for words, bound, holds in bounds
     ]
+    if before is None and (gate.max_drop, gate.max_rise) != (None, None):
+        why = "no release at the stage, or this one is pinned"
+        verdicts.append(
+            Verdict(holds=True, text=f"{gate.metric} {figure:.4f}: not compared ({why})")
+        )
+    return verdicts

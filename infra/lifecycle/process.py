@@ -111,7 +111,13 @@ def _wait_until_ready(
                 f"  {_tail(log_file, begin)}\nIts log: {log_file}"
             )
         status = ask(control, command="status")
-        if status is not None and status["ready"]:
+        if status is not None:
+            # It answers when it has checked its release: one that is not ready then stays so.
+            if not status["ready"]:
+                raise ProcessError(
+                    "the API does not answer its release's reference records as training did:\n"
+                    f"  {_tail(log_file, begin)}\nIts log: {log_file}"
+                )
             return status
         time.sleep(_POLL_SECONDS)
     raise ProcessError(

@@ -4,6 +4,7 @@ The process in front hands its listening socket to the next one: the socket, wit
 that waits in it, outlives both, so that a switch loses no request.
 """
 
+import errno
 import socket
 from dataclasses import dataclass
 from typing import Any
@@ -110,8 +111,8 @@ def _is_free(host: str, port: int) -> bool:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind((host, port))
-        except OSError:
-            return False
+        except OSError as error:
+            return error.errno != errno.EADDRINUSE
         return True
 
 

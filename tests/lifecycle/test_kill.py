@@ -84,7 +84,7 @@ def test_killed_during_promotion(two_releases: Workspace, marker: str) -> None:
     assert seen.failures == []
     assert set(seen.answers) == {before, wanted}
     assert len(workspace.api_processes()) == 1
-    assert "7 same" in workspace.up().stdout
+    assert workspace.changes_nothing()
 
 
 def test_killed_right_after_the_process_started_leaves_no_stray(two_releases: Workspace) -> None:
@@ -99,4 +99,4 @@ def test_killed_right_after_the_process_started_leaves_no_stray(two_releases: Wo
     workspace.up()
     assert workspace.release() == "1"
     assert len(workspace.api_processes()) == 1
-    assert "7 same" in workspace.up().stdout
+    assert workspace.changes_nothing()

@@ -4,6 +4,7 @@ import contextlib
 import http.client
 import json
 import os
+import re
 import shutil
 import signal
 import socket
@@ -87,6 +88,10 @@ class Workspace:
 
     def up(self, *, engine: str = "embedded") -> Result:
         return self.run("up", engine=engine)
+
+    def changes_nothing(self) -> bool:
+        """Whether one more `up` finds everything as it should be."""
+        return re.search(r"^\d same$", self.up().stdout, re.MULTILINE) is not None
 
     def refused(self, command: str = "up", *, engine: str = "embedded") -> str:
         """Run a command that must fail; return what it wrote to stderr."""

@@ -124,7 +124,7 @@ def test_a_locked_store_is_one_line(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    monkeypatch.setattr(tracking, "LOCK_TIMEOUT_SECONDS", 0.1)
+    monkeypatch.setattr(tracking, "_LOCK_TIMEOUT_SECONDS", 0.1)
     other = sqlite3.connect(copied)
     try:
         other.execute("BEGIN EXCLUSIVE")

@@ -1,0 +1,15 @@
+import shutil
+from pathlib import Path
+
+import pytest
+from stacks_recorder import ROOT
+
+from engine.project import load
+
+
+@pytest.fixture
+def config(tmp_path: Path) -> dict[str, str]:
+    """Return the defaults of Pulumi.yaml, as an engine passes them on."""
+    shutil.copy(ROOT / "Pulumi.yaml", tmp_path)
+    (tmp_path / "Pulumi.local.yaml").write_text("config: {}\n")
+    return load(tmp_path, "local").config

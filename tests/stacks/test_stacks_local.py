@@ -1,0 +1,296 @@
+"""The stack `local` as a whole: the real program, its resources, their order and its outputs."""
+
+import base64
+import itertools
+import json
+import pickletools
+from pathlib import Path
+
+import dill  # pyright: ignore[reportMissingTypeStubs] - it ships none
+import pytest
+from stacks_recorder import EVIDENCE, METRICS, PROJECT, Recorder, known, run
+
+import stacks
+from stacks.settings import SettingsError
+
+TYPE = "pulumi-python:dynamic/lifecycle:"
+RESOURCES = {
+    "training": ("TrainingRun", "infra.lifecycle.training_run", "TrainingRunProvider"),
+    "gate": ("ReleaseGate", "infra.lifecycle.release_gate", "ReleaseGateProvider"),
+    "api-key": ("ApiKey", "infra.lifecycle.api_key", "ApiKeyProvider"),
+    "api": ("ApiProcess", "infra.lifecycle.api_process", "ApiProcessProvider"),
+    "smoke": ("SmokeTest", "infra.lifecycle.smoke_test", "SmokeTestProvider"),
+    "traffic": ("TrafficSwitch", "infra.lifecycle.traffic_switch", "TrafficSwitchProvider"),
+    "stage": ("ModelStage", "infra.lifecycle.model_stage", "ModelStageProvider"),
+}
+"""Part of every stack's state: a change here strands resources that exist."""
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.fixture
+def program(config: dict[str, str], folder: Path) -> Recorder:
+    return run(config)
+
+
+def test_logical_names_and_types_are_pinned(program: Recorder) -> None:
+    assert {r.name: r.type for r in program.resources} == {
+        name: TYPE + kind for name, (kind, _, _) in RESOURCES.items()
+    }
+
+
+@pytest.mark.parametrize("name", RESOURCES)
+def test_a_provider_is_pickled_by_reference_to_a_pinned_class(program: Recorder, name: str) -> None:
+    _, module, cls = RESOURCES[name]
+    pickled = base64.b64decode(program[name].provider)
+    texts = [
+        argument for _, argument, _ in pickletools.genops(pickled) if isinstance(argument, str)
+    ]
+    assert set(texts) == {module, cls}
+    assert len(pickled) < 200, "the state holds code, not the name of a class"
+    loaded = dill.loads(pickled)  # pyright: ignore[reportUnknownMemberType] - untyped
+    assert (type(loaded).__module__, type(loaded).__qualname__) == (module, cls)
+
+
+# Inputs
+
+
+def test_training_gets_what_decides_it(program: Recorder, folder: Path) -> None:
+    assert program["training"].inputs == {
+        "model_name": "employee-attrition",
+        "tracking_uri": f"sqlite:///{folder}/.local/mlflow/mlflow.db",
+        "artifacts": f"{folder}/.local/mlflow/artifacts",
+        "data": "package",
+        "parameters": {},
+        "code": ["contract", "training"],
+        "retrain": "",
+        "log_file": ".local/logs/training.log",
+        "timeout_minutes": 30.0,
+    }
+
+
+def test_the_gate_judges_the_release_that_was_just_trained(program: Recorder, folder: Path) -> None:
+    assert program["gate"].inputs == {
+        "model_name": "employee-attrition",
+        "tracking_uri": f"sqlite:///{folder}/.local/mlflow/mlflow.db",
+        "stage": "local",
+        "version": "3",
+        "pinned": False,
+        "gates": [
+            {"metric": "cv_roc_auc", "at_least": 0.8, "max_drop": 0.02},
+            {"metric": "cv_brier", "at_most": 0.11, "max_rise": 0.01},
+        ],
+    }
+
+
+def test_the_api_serves_the_release_that_passed(program: Recorder, folder: Path) -> None:
+    assert program["api"].inputs == {
+        "model_name": "employee-attrition",
+        "tracking_uri": f"sqlite:///{folder}/.local/mlflow/mlflow.db",
+        "version": "3",
+        "bundle_sha256": "b3",
+        "api_key_sha256": "hash-of-the-key",
+        "run_dir": ".local/run",
+        "releases_dir": ".local/releases",
+        "log_file": ".local/logs/api.log",
+    }
+
+
+def test_the_smoke_test_asks_the_private_address(program: Recorder) -> None:
+    assert program["smoke"].inputs == {
+        "url": "http://127.0.0.1:1111",
+        "release_dir": ".local/releases/i-1",
+        "version": "3",
+        "instance": "i-1",
+        "pid": 4711.0,
+        "api_key": "the-key-itself",
+    }
+
+
+def test_traffic_goes_to_the_process_that_was_tested(program: Recorder) -> None:
+    assert program["traffic"].inputs == {
+        "host": "127.0.0.1",
+        "port": 8000.0,
+        "port_key": "employee-retention:apiPort in Pulumi.local.yaml",
+        "run_dir": ".local/run",
+        "instance": "i-1",
+        "pid": 4711.0,
+    }
+
+
+def test_the_stage_moves_with_the_evidence(program: Recorder, folder: Path) -> None:
+    assert program["stage"].inputs == {
+        "model_name": "employee-attrition",
+        "tracking_uri": f"sqlite:///{folder}/.local/mlflow/mlflow.db",
+        "stage": "local",
+        "version": "3",
+        "evidence": EVIDENCE,
+    }
+
+
+def test_config_reaches_the_resources(config: dict[str, str], folder: Path) -> None:
+    changes = {
+        "dataset": "mine.csv",
+        "trainingParameters": '{"seed": 7}',
+        "trainingTimeoutMinutes": "5",
+        "retrain": "again",
+        "gates": '[{"metric": "m", "at_most": 1}]',
+        "apiPort": "8001",
+    }
+    program = run({**config, **{f"{PROJECT}:{key}": value for key, value in changes.items()}})
+    training = program["training"].inputs
+    assert training["data"] == "mine.csv"
+    assert training["parameters"] == {"seed": 7.0}
+    assert training["timeout_minutes"] == 5.0
+    assert training["retrain"] == "again"
+    assert program["gate"].inputs["gates"] == [{"metric": "m", "at_most": 1.0}]
+    assert program["traffic"].inputs["port"] == 8001.0
+
+
+def test_a_pinned_release_is_judged_without_waiting_for_training(
+    config: dict[str, str], folder: Path
+) -> None:
+    program = run({**config, f"{PROJECT}:releaseVersion": "2"})
+    assert program["gate"].inputs["version"] == "2"
+    assert program["gate"].inputs["pinned"] is True
+    assert program["gate"].dependencies == set()
+    assert program.outputs["modelVersion"] == "2"
+
+
+def test_everything_is_written_below_one_folder(program: Recorder, folder: Path) -> None:
+    paths = ("artifacts", "log_file", "path", "run_dir", "releases_dir", "release_dir")
+    for resource in program.resources:
+        for key in paths:
+            if key in resource.inputs:
+                path = (folder / resource.inputs[key]).relative_to(folder)
+                assert path.parts[0] == ".local", f"{resource.name}: {key}"
+    assert list(folder.glob("**/.local")) == [], "declaring resources writes nothing"
+
+
+# Order
+
+
+def test_each_step_waits_for_the_one_before(program: Recorder) -> None:
+    order = ["training", "gate", "api", "smoke", "traffic", "stage"]
+    for before, after in itertools.pairwise(order):
+        assert before in program[after].dependencies, f"{after} does not wait for {before}"
+
+
+def test_what_an_input_comes_from(program: Recorder) -> None:
+    by_input = {resource.name: resource.by_input for resource in program.resources}
+    assert by_input["training"] == by_input["api-key"] == {}
+    assert by_input["gate"] == {"version": {"training"}}
+    assert by_input["api"] == {
+        "version": {"gate"},
+        "bundle_sha256": {"gate"},
+        "api_key_sha256": {"api-key"},
+    }
+    assert by_input["smoke"] == {
+        **{key: {"api"} for key in ("url", "release_dir", "instance", "pid")},
+        "version": {"gate"},
+        "api_key": {"api-key"},
+    }
+    assert by_input["traffic"] == {"instance": {"api"}, "pid": {"api"}}
+    assert by_input["stage"] == {"version": {"gate"}, "evidence": {"smoke"}}
+
+
+def test_in_a_first_preview_only_what_is_decided_by_config_is_known(
+    config: dict[str, str], folder: Path
+) -> None:
+    program = run(config, unknown=True)
+    assert len(program.resources) == len(RESOURCES)
+    unknown = {
+        resource.name: {k for k, v in resource.inputs.items() if known(v) == "(unknown)"}
+        for resource in program.resources
+    }
+    assert unknown == {
+        "training": set(),
+        "gate": {"version"},
+        "api-key": set(),
+        "api": {"version", "bundle_sha256", "api_key_sha256"},
+        "smoke": {"url", "release_dir", "version", "instance", "pid", "api_key"},
+        "traffic": {"instance", "pid"},
+        "stage": {"version", "evidence"},
+    }
+
+
+def test_no_option_is_used_that_the_embedded_engine_lacks(program: Recorder) -> None:
+    for resource in program.resources:
+        request = resource.request
+        assert not request.aliases
+        assert not request.ignoreChanges
+        assert not request.replaceOnChanges
+        assert not request.importId
+        assert not request.deleteBeforeReplace
+        assert not request.deletedWith
+        assert not request.transforms
+        assert not request.hooks.ListFields()
+        assert not request.customTimeouts.ListFields()
+
+
+# Secrets
+
+
+def test_only_the_key_is_a_secret_and_it_is_one_everywhere(program: Recorder) -> None:
+    assert program["api-key"].secret_outputs == {"key"}
+    secrets = {resource.name: resource.secrets for resource in program.resources}
+    assert secrets == {**{name: set[str]() for name in RESOURCES}, "smoke": {"api_key"}}
+    assert program.secret_outputs == {"apiKey"}
+
+
+def test_the_key_is_in_no_other_input_or_output(program: Recorder) -> None:
+    inputs = {
+        f"{resource.name}.{key}"
+        for resource in program.resources
+        for key, value in resource.inputs.items()
+        if "the-key-itself" in json.dumps(value)
+    }
+    assert inputs == {"smoke.api_key"}
+    outputs = {k for k, v in program.outputs.items() if "the-key-itself" in json.dumps(v)}
+    assert outputs == {"apiKey"}
+
+
+# Outputs
+
+
+def test_the_outputs_say_where_everything_is(program: Recorder, folder: Path) -> None:
+    assert program.outputs == {
+        "apiUrl": "http://127.0.0.1:8000",
+        "docsUrl": "http://127.0.0.1:8000/docs",
+        "apiKey": "the-key-itself",
+        "apiKeyFile": f"{folder}/.local/api.key",
+        "modelName": "employee-attrition",
+        "modelVersion": "3",
+        "stage": "local",
+        "metrics": METRICS,
+        "smokeTest": EVIDENCE,
+        "mlflowTrackingUri": f"sqlite:///{folder}/.local/mlflow/mlflow.db",
+        "logFile": f"{folder}/.local/logs/api.log",
+        "exampleRequest": f"{folder}/.local/releases/i-1/example.json",
+    }
+
+
+# Stacks
+
+
+@pytest.mark.parametrize("name", ["lokal", "dev", "Local"])
+def test_an_unknown_stack_is_refused_with_those_that_exist(
+    config: dict[str, str], folder: Path, name: str
+) -> None:
+    with pytest.raises(SettingsError, match=f"no stack '{name}'; choose one of local"):
+        run(config, stack_name=name)
+
+
+def test_wrong_config_registers_nothing(config: dict[str, str], folder: Path) -> None:
+    with pytest.raises(SettingsError, match="apiPort"):
+        run({**config, f"{PROJECT}:apiPort": "x"})
+
+
+def test_every_composition_has_its_config_file() -> None:
+    root = Path(__file__).parents[2]
+    files = {path.name.split(".")[1] for path in root.glob("Pulumi.*.yaml")}
+    assert set(stacks.COMPOSITIONS) <= files
