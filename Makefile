@@ -35,7 +35,7 @@ mlflow: $(VENV)/local.stamp ## open MLflow on the stack's runs and releases, unt
 	@$(BIN)/mlflow ui --backend-store-uri sqlite:///$(CURDIR)/.local/mlflow/mlflow.db
 
 test: $(VENV)/dev.stamp ## run every test
-	@$(BIN)/python -m pytest
+	@$(BIN)/python -m pytest --numprocesses 2 --dist loadgroup
 
 check: $(VENV)/dev.stamp ## lint, formatting, types
 	@$(BIN)/ruff check .

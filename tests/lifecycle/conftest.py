@@ -9,6 +9,13 @@ import pytest
 from tests.lifecycle.workspace import Workspace
 
 
+@pytest.fixture(scope="module", autouse=True)
+def default_config(workspace: Workspace) -> None:
+    """Begin every module with the default settings, whatever the last one left."""
+    workspace.config = {}
+    workspace.configure()
+
+
 @pytest.fixture(scope="session")
 def two_releases(workspace: Workspace) -> Workspace:
     """The stack, serving release 1, with release 2 beside it in the registry."""

@@ -58,14 +58,10 @@ def test_killed_after_training_registered_trains_no_second_time(workspace: Works
     "marker",
     [
         "gate       ReleaseGate    updating",
-        "gate       ReleaseGate    updated",
         "api        ApiProcess     replacing",
-        "api        ApiProcess     replaced",
         "smoke      SmokeTest      updating",
         "traffic    TrafficSwitch  updating",
-        "traffic    TrafficSwitch  updated",
         "stage      ModelStage     updating",
-        "stage      ModelStage     updated",
         "api        ApiProcess     deleting",
     ],
 )
