@@ -32,7 +32,9 @@ outputs: $(VENV)/local.stamp ## print the stack's outputs as one JSON object
 	@$(ENGINE_RUN) outputs
 
 mlflow: $(VENV)/local.stamp ## open MLflow on the stack's runs and releases, until interrupted
-	@$(BIN)/mlflow ui --backend-store-uri sqlite:///$(CURDIR)/.local/mlflow/mlflow.db
+	@test -f .local/mlflow/mlflow.db || { echo "there is nothing to see yet: make up comes first"; exit 1; }
+	@MLFLOW_SERVER_ENABLE_JOB_EXECUTION=false $(BIN)/mlflow ui --workers 1 \
+	  --backend-store-uri "sqlite:///$(CURDIR)/.local/mlflow/mlflow.db"
 
 test: $(VENV)/dev.stamp ## run every test
 	@$(BIN)/python -m pytest --numprocesses 2 --dist loadgroup

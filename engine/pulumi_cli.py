@@ -4,6 +4,7 @@ The stack's workspace is a folder of its own: Pulumi writes the salt of the pass
 stack's config file, and a file under version control is not the place for it.
 """
 
+import contextlib
 import json
 import re
 import textwrap
@@ -115,13 +116,30 @@ class PulumiRunner:
                     f"{lock['timestamp']} (pulumi); wait for it, or end it and run again"
                 )
             say(f"the last run was cut short: process {lock['pid']} (pulumi); going on from there")
+            self._end_orphans()
             stack.cancel()
+
+    def _end_orphans(self) -> None:
+        """End the plugins of an engine that was killed: they, and their work, outlive it."""
+        for process in list(psutil.process_iter()):
+            with contextlib.suppress(psutil.Error):
+                if _is_orphan(process) and Path(process.cwd()) == self._project.root:
+                    for each in (*process.children(recursive=True), process):
+                        each.kill()
 
     def _run(self, run: Callable[[], _T]) -> _T:
         try:
             return run()
         except automation.errors.CommandError as error:
             raise EngineError(_diagnostics(str(error))) from None
+
+
+def _is_orphan(process: psutil.Process) -> bool:
+    """Whether it is a Pulumi plugin that no Pulumi engine is the parent of."""
+    names = [Path(argument).name for argument in process.cmdline()[:2]]
+    plugin = any(name.startswith(("pulumi-language-", "pulumi-resource-")) for name in names)
+    parent = process.parent() if plugin else None
+    return plugin and (parent is None or not parent.name().startswith("pulumi"))
 
 
 def _yaml(path: Path) -> dict[str, Any]:

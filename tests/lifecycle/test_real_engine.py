@@ -125,6 +125,15 @@ def test_a_failing_gate_and_a_switch_under_load(
     workspace.configure(releaseVersion=None, retrain=None)
 
 
+def test_killed_during_training(workspace: Workspace, both: dict[str, dict[str, Any]]) -> None:
+    workspace.configure(retrain="killed under pulumi")
+    assert workspace.up_killed_at("classifier ", engine="pulumi")
+    printed = workspace.up(engine="pulumi").stdout
+    assert "cut short" in printed
+    assert "nothing to train" not in printed
+    assert len(workspace.processes()) == len(workspace.api_processes()) == 1
+
+
 def test_the_embedded_engine_does_not_touch_what_pulumi_holds(
     workspace: Workspace, both: dict[str, dict[str, Any]]
 ) -> None:

@@ -6,7 +6,6 @@ import json
 import os
 import re
 import shutil
-import signal
 import socket
 import subprocess
 import sys
@@ -100,10 +99,10 @@ class Workspace:
         assert "Traceback" not in result.stderr, result.stderr
         return result.stderr
 
-    def up_killed_at(self, marker: str) -> bool:
+    def up_killed_at(self, marker: str, *, engine: str = "embedded") -> bool:
         """Begin an `up` and SIGKILL it when it prints `marker`; whether it came that far."""
         with subprocess.Popen(
-            [sys.executable, "-m", "engine", "up", "--engine", "embedded"],
+            [sys.executable, "-m", "engine", "up", "--engine", engine],
             cwd=self.folder,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -112,7 +111,11 @@ class Workspace:
             assert process.stdout is not None
             for line in process.stdout:
                 if marker in line:
-                    process.send_signal(signal.SIGKILL)
+                    for child in psutil.Process(process.pid).children():
+                        # The Pulumi engine; the embedded one has but training, which must notice.
+                        if child.name() == "pulumi":
+                            child.kill()
+                    process.kill()
                     return True
         return False
 
