@@ -21,5 +21,7 @@ def deploy() -> None:
     """
     stack = pulumi.get_stack()
     if stack not in COMPOSITIONS:
-        raise SettingsError(f"there is no stack {stack!r}; choose one of {', '.join(COMPOSITIONS)}")
+        raise SettingsError(
+            f"the program composes no stack {stack!r}, only {', '.join(COMPOSITIONS)}"
+        )
     COMPOSITIONS[stack]()

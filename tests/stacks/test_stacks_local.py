@@ -281,7 +281,7 @@ def test_the_outputs_say_where_everything_is(program: Recorder, folder: Path) ->
 def test_an_unknown_stack_is_refused_with_those_that_exist(
     config: dict[str, str], folder: Path, name: str
 ) -> None:
-    with pytest.raises(SettingsError, match=f"no stack '{name}'; choose one of local"):
+    with pytest.raises(SettingsError, match=f"composes no stack '{name}', only local"):
         run(config, stack_name=name)
 
 
