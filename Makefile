@@ -56,7 +56,8 @@ lock: | $(BIN)/uv ## pin the requirements anew from the *.in files
 	@$(LOCK) requirements-local.in -c requirements.txt -o requirements-local.txt
 	@$(LOCK) requirements-dev.in -c requirements.txt -o requirements-dev.txt
 
-clean: ## remove the virtual environment and everything that the stack recorded (after `make down`)
+clean: ## stop everything, then remove the virtual environment and all that the stack recorded
+	@test ! -d .local || test ! -f $(VENV)/local.stamp || $(ENGINE_RUN) down
 	rm -rf $(VENV) .local
 
 $(BIN)/uv:

@@ -5,6 +5,7 @@ read the very bytes that were hashed. What the bytes mean is `training.dataset`'
 """
 
 import hashlib
+import http.client
 import importlib.metadata
 import urllib.request
 from pathlib import Path
@@ -38,8 +39,11 @@ def read_source(source: str) -> bytes:
             with urllib.request.urlopen(source, timeout=_URL_TIMEOUT_SECONDS) as response:  # noqa: S310
                 return response.read()
         return Path(source).expanduser().read_bytes()
-    except (OSError, ValueError) as error:
-        reason = getattr(error, "reason", None) or getattr(error, "strerror", None) or error
+    except (OSError, ValueError, http.client.HTTPException) as error:
+        # Not the error's own text: it may quote the address, password and all.
+        status = getattr(error, "code", None)
+        reason = getattr(error, "strerror", None) or type(error).__name__
+        reason = f"status {status}" if status else reason
         raise DatasetError(
             f"dataset {shown(source)!r} cannot be read: {reason}; set the config key `dataset` to "
             f"the path or URL of a CSV file, or to {PACKAGED!r}"

@@ -3,7 +3,7 @@
 import json
 import shutil
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 from engine.errors import EngineError
 from engine.install import install
@@ -81,12 +81,13 @@ def _holder(project: Project) -> str | None:
 
 def _has_resources(state_file: Path, keys: tuple[str, ...]) -> bool:
     try:
-        found: Any = json.loads(state_file.read_text(encoding="utf-8"))
-        for key in keys:
-            found = cast(dict[str, Any], found).get(key) if isinstance(found, dict) else None
+        content: Any = json.loads(state_file.read_text(encoding="utf-8"))
+        found: Any = content[keys[0]]
+        for key in keys[1:]:
+            found = found.get(key) if found else None
     except FileNotFoundError:
         return False
-    except (OSError, ValueError):
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
         # Unreadable, so not known to be empty: its engine says what is wrong with it.
         return True
     return bool(found)

@@ -38,7 +38,7 @@ class EmbeddedRunner:
 
     def __init__(self, project: Project) -> None:
         self._project = project
-        passphrase = passphrase_file(project.local).read_text(encoding="utf-8")
+        passphrase = passphrase_file(project.local).read_text(encoding="utf-8").strip()
         self._state = State(self.state_file(project), passphrase)
 
     @staticmethod

@@ -134,7 +134,10 @@ class State:
         except (KeyError, TypeError, AttributeError) as error:
             raise self._unreadable(f"not a state file ({error})") from error
         except InvalidToken as error:
-            raise self._unreadable("its secrets were encrypted with another passphrase") from error
+            reason = (
+                "its secrets were encrypted with another passphrase than .local/passphrase holds"
+            )
+            raise self._unreadable(reason) from error
 
     def _unreadable(self, reason: str) -> EngineError:
         return EngineError(

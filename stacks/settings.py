@@ -13,6 +13,7 @@ from typing import Any, NoReturn, TypeVar, cast
 import pulumi
 from pulumi.runtime.config import CONFIG, get_config_env
 
+from contract.dataset import shown
 from infra.lifecycle.gates import Gate
 
 __all__ = ["LocalSettings", "SettingsError"]
@@ -47,7 +48,7 @@ class LocalSettings:
         reader = _Reader(pulumi.Config())
         reader.refuse_unknown(cls)
         return cls(
-            dataset=reader.text("dataset", example="data/employees.csv"),
+            dataset=reader.source("dataset", example="data/employees.csv"),
             training_parameters=reader.mapping("trainingParameters", example='{"seed": 7}'),
             training_timeout_minutes=reader.integer("trainingTimeoutMinutes", 1, 24 * 60),
             retrain=reader.optional_text("retrain"),
@@ -72,6 +73,13 @@ class _Reader:
 
     def text(self, key: str, *, example: str) -> str:
         return self.optional_text(key) or self._fail(key, "must not be empty", example)
+
+    def source(self, key: str, *, example: str) -> str:
+        value = self.text(key, example=example)
+        if shown(value) != value:
+            # An input of a resource, so it is kept in the state and shown in previews.
+            self._fail(key, "must not carry a password, query or signature", example)
+        return value
 
     def optional_text(self, key: str) -> str:
         return self._config.get(key) or ""

@@ -70,7 +70,8 @@ class ApiProcessProvider(ResourceProvider):
             return DiffResult(changes=True, replaces=["generation"])
         status = process.ask(_control(olds), command="status")
         alive = status is not None and status["pid"] == olds["pid"]
-        return DiffResult(changes=not alive or bool(_strays(olds)))
+        whole = alive and _release_dir(olds).is_dir()
+        return DiffResult(changes=not whole or bool(_strays(olds)))
 
     def create(self, props: dict[str, Any]) -> CreateResult:
         """Fetch the release, start its process beside any other, wait until it is ready.
@@ -95,10 +96,14 @@ class ApiProcessProvider(ResourceProvider):
 
 
 def _strays(props: dict[str, Any]) -> list[str]:
-    """Find processes that serve nobody: an interrupted run started them and recorded nothing."""
-    others = [c for c, _ in process.instances(props["run_dir"]) if c != _control(props)]
-    statuses = [(control, process.ask(control, command="status")) for control in others]
-    return [control for control, status in statuses if status is None or not status["public"]]
+    """Find processes that serve nobody: recorded by no run, or no longer answering."""
+    controls = [control for control, _ in process.instances(props["run_dir"])]
+    statuses = [(control, process.ask(control, command="status")) for control in controls]
+    return [
+        control
+        for control, status in statuses
+        if status is None or (not status["public"] and control != _control(props))
+    ]
 
 
 def _serve(props: dict[str, Any]) -> dict[str, Any]:
@@ -138,7 +143,10 @@ def _fetched(props: dict[str, Any]) -> Path:
         try:
             contract.verify(fetched, props["bundle_sha256"])
         except contract.ReleaseError as error:
-            raise ProcessError(f"release {props['version']} in the registry: {error}") from error
+            raise ProcessError(
+                f"release {props['version']} in the registry: {error}. Set `retrain` to train "
+                "anew, or `releaseVersion` to serve another"
+            ) from error
         fetched.rename(target)
     return target
 

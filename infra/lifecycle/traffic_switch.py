@@ -48,7 +48,11 @@ class TrafficSwitchProvider(ResourceProvider):
 
     def check(self, _olds: dict[str, Any], news: dict[str, Any]) -> CheckResult:
         """Refuse, before anything is changed, an address that another program holds."""
-        if _holder(news) is None and not _is_free(news["host"], int(news["port"])):
+        if _is_free(news["host"], int(news["port"])) or _holder(news) is not None:
+            return CheckResult(news, [])
+        # One of ours that does not answer may hold the port: it is ended before the switch is made.
+        ours = [control for control, _ in process.instances(news["run_dir"])]
+        if all(process.ask(control, command="status") for control in ours):
             return CheckResult(news, [CheckFailure("port", _taken(news))])
         return CheckResult(news, [])
 

@@ -4,6 +4,7 @@
 import json
 import os
 import re
+import shutil
 import socket
 import sqlite3
 import subprocess
@@ -195,3 +196,28 @@ def test_an_unreadable_state_is_kept_and_named(stack: Workspace) -> None:
     finally:
         state.write_text(content)
     assert json.loads(content)["resources"]
+
+
+def test_a_process_whose_control_socket_is_gone_is_replaced(stack: Workspace) -> None:
+    """Someone cleans the run folder: the process holds the port, and nobody can ask it."""
+    (before,) = stack.api_processes()
+    for socket_file in (stack.folder / ".local/run").iterdir():
+        socket_file.unlink()
+    stack.up()
+    (after,) = stack.api_processes()
+    assert after.pid != before.pid
+    assert stack.answers()
+
+
+def test_a_removed_copy_of_the_release_is_fetched_again(stack: Workspace) -> None:
+    example = Path(stack.outputs()["exampleRequest"])
+    shutil.rmtree(example.parent)
+    stack.up()
+    assert example.exists()
+
+
+def test_a_dataset_address_with_a_secret_is_refused_unseen(stack: Workspace) -> None:
+    stack.configure(dataset="https://example.invalid/table.csv?sig=hush-hush")
+    error = stack.refused()
+    assert "employee-retention:dataset" in error
+    assert "hush-hush" not in error
