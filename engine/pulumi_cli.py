@@ -110,7 +110,7 @@ class PulumiRunner:
         locks = self._backend / ".pulumi" / "locks"
         for file in locks.rglob(f"{self._project.stack}/*.json"):
             lock = json.loads(file.read_text(encoding="utf-8"))
-            if psutil.pid_exists(lock["pid"]):
+            if _lives(lock["pid"]):
                 raise EngineError(
                     f"another run is at work: process {lock['pid']} on {lock['hostname']} since "
                     f"{lock['timestamp']} (pulumi); wait for it, or end it and run again"
@@ -132,6 +132,14 @@ class PulumiRunner:
             return run()
         except automation.errors.CommandError as error:
             raise EngineError(_diagnostics(str(error))) from None
+
+
+def _lives(pid: int) -> bool:
+    """Whether a process is there, and not merely waiting for its parent to take note of its end."""
+    try:
+        return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
 
 
 def _is_orphan(process: psutil.Process) -> bool:

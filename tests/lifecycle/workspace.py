@@ -115,6 +115,7 @@ class Workspace:
                         # The Pulumi engine; the embedded one has but training, which must notice.
                         if child.name() == "pulumi":
                             child.kill()
+                            psutil.wait_procs([child], timeout=10)
                     process.kill()
                     return True
         return False
