@@ -10,19 +10,23 @@ UV := $(BIN)/uv pip install --quiet --compile-bytecode --python $(BIN)/python
 LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
   --no-header --no-annotate --no-emit-index-url
 ENGINE_RUN := $(BIN)/python -m engine --stack $(STACK) --engine $(ENGINE)
+# The stacks on Azure import the cloud SDKs, which are large: a laptop's stack does without.
+NEEDS := $(VENV)/$(if $(filter local,$(STACK)),local,cloud).stamp
 
 .DEFAULT_GOAL := help
-.PHONY: help setup up preview down outputs mlflow test check format bench lock clean
+.PHONY: help setup setup-cloud up preview down outputs mlflow test check format bench lock clean
 
 help: ## list the targets
-	@awk -F':.*## ' '/^[a-z]+:.*## /{printf "make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: $(VENV)/local.stamp ## make the virtual environment
+
+setup-cloud: $(VENV)/cloud.stamp ## add what `pulumi up` needs for the stacks on Azure
 
 up: $(VENV)/local.stamp ## train, register, prove and serve (STACK=local, ENGINE=auto|embedded|pulumi)
 	@$(ENGINE_RUN) up
 
-preview: $(VENV)/local.stamp ## say what `make up` would do, changing nothing
+preview: $(NEEDS) ## say what an up would do, changing nothing (STACK=shared, staging, production: no credentials needed)
 	@$(ENGINE_RUN) preview
 
 down: $(VENV)/local.stamp ## stop and remove everything that `make up` made
@@ -37,7 +41,7 @@ mlflow: $(VENV)/local.stamp ## open MLflow on the stack's runs and releases, unt
 	  --backend-store-uri "sqlite:///$(CURDIR)/.local/mlflow/mlflow.db"
 
 test: $(VENV)/dev.stamp ## run every test
-	@$(BIN)/python -m pytest --numprocesses 2 --dist loadgroup
+	@$(BIN)/python -m pytest --numprocesses 2 --dist loadgroup --no-loadscope-reorder
 
 check: $(VENV)/dev.stamp ## lint, formatting, types
 	@$(BIN)/ruff check .
@@ -55,6 +59,8 @@ lock: | $(BIN)/uv ## pin the requirements anew from the *.in files
 	@$(LOCK) requirements.in -o requirements.txt
 	@$(LOCK) requirements-local.in -c requirements.txt -o requirements-local.txt
 	@$(LOCK) requirements-dev.in -c requirements.txt -o requirements-dev.txt
+	@$(LOCK) image/requirements.in -c requirements.txt -o image/requirements.txt
+	@$(LOCK) image/requirements-fetch.in -c requirements.txt -o image/requirements-fetch.txt
 
 clean: ## stop everything, then remove the virtual environment and all that the stack recorded
 	@test ! -d .local || test ! -f $(VENV)/local.stamp || $(ENGINE_RUN) down
@@ -70,6 +76,11 @@ $(BIN)/uv:
 $(VENV)/local.stamp: requirements-local.txt | $(BIN)/uv
 	@echo "installing what the local stack imports …"
 	@$(UV) -r requirements-local.txt
+	@touch $@
+
+$(VENV)/cloud.stamp: requirements.txt | $(BIN)/uv
+	@echo "installing what the stacks on Azure import …"
+	@$(UV) -r requirements.txt
 	@touch $@
 
 $(VENV)/dev.stamp: requirements-dev.txt | $(BIN)/uv

@@ -36,7 +36,9 @@ def run(
     """
     config = uvicorn.Config(
         app,
+        # Named, not found: what happens to be installed elsewhere must not change what is tested.
         loop="asyncio",
+        http="h11",
         ws="none",
         lifespan="off",
         log_config=None,

@@ -23,8 +23,11 @@ __all__ = [
     "TAG_DATA",
     "TAG_FINGERPRINT",
     "TAG_METRICS",
+    "TAG_MOVED",
     "TAG_PROVEN",
+    "TAG_USED_BY",
     "ReleaseError",
+    "check_tag",
     "seal",
     "verify",
 ]
@@ -48,12 +51,44 @@ TAG_DATA = "data_sha256"
 TAG_CODE = "code_sha256"
 TAG_METRICS = "metrics"
 """Model-version tag: the release's headline figures, one JSON object of name to number."""
-TAG_PROVEN = "proven"
-"""Model-version tag, followed by `.` and the stage: the smoke test's evidence as a JSON object."""
+TAG_PROVEN = "proven_"
+"""Model-version tag, followed by the stage: the smoke test's evidence as a JSON object."""
+TAG_MOVED = "moved_"
+"""Model-version tag, followed by stage, `_` and UTC time: a move of the stage's alias here."""
+TAG_USED_BY = "used_by_"
+"""Registered-model tag, followed by the stage: an environment that depends on the registry."""
+
+_TAG_KEY_LENGTH = 255
+_TAG_VALUE_LENGTH = 1000
+_NOT_IN_TAG_KEYS = ".,-=/:"
+"""What Unity Catalog takes as a tag (its documentation, 2026-11); other registries take more."""
 
 
 class ReleaseError(Exception):
     """A bundle is incomplete, altered, or of a format that this code does not read."""
+
+
+def check_tag(key: str, value: str) -> None:
+    """Refuse a tag that Unity Catalog would, so that no registry has one that another cannot take.
+
+    Raises:
+        ReleaseError: naming the tag, and what is wrong with its key or its value's length.
+    """
+    refused = sorted({character for character in key if character in _NOT_IN_TAG_KEYS})
+    if refused or not key or key != key.strip():
+        found = f"contains {' '.join(refused)!r}" if refused else "is empty or ends in a space"
+        raise ReleaseError(
+            f"tag {key!r}: its key {found}, which Unity Catalog refuses; use letters, digits, `_`"
+        )
+    if len(key) > _TAG_KEY_LENGTH:
+        raise ReleaseError(
+            f"tag {key!r}: its key has {len(key)} characters; at most {_TAG_KEY_LENGTH} are allowed"
+        )
+    if len(value) > _TAG_VALUE_LENGTH:
+        raise ReleaseError(
+            f"tag {key!r}: its value has {len(value)} characters; at most {_TAG_VALUE_LENGTH} are "
+            "allowed"
+        )
 
 
 def seal(bundle: Path) -> str:

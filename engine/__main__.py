@@ -19,6 +19,9 @@ _COMMANDS = {
     "down": "stop and remove everything that the stack made",
     "outputs": "print the stack's outputs as one JSON object, secrets included",
 }
+_PULUMI = {"up": "up", "preview": "preview", "down": "destroy", "outputs": "stack output"}
+_HERE = "local"
+"""The stack that lives on this machine; of the others, `make` shows a preview without a cloud."""
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -41,6 +44,13 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _run(selected: project.Project, command: str, engine: str) -> None:
+    if selected.stack != _HERE:
+        if command != "preview" or engine == "pulumi":
+            raise EngineError(
+                f"stack {selected.stack!r} is Azure's: its state is where your team keeps it. Run "
+                f"`pulumi {_PULUMI[command]} -s {selected.stack}` (docs/implementation-guide.md)"
+            )
+        engine = "embedded"
     if command == "outputs":
         runner = choose(selected, engine, may_install=False, quiet=True)
         say(json.dumps(runner.outputs(), indent=2))

@@ -58,11 +58,8 @@ def _pick(
     if failure is None:
         return "pulumi", installed, f"installed in {installed.parents[1]}"
     if asked == "pulumi":
-        else_do = (
-            "; Pulumi holds this stack, so only it can go on"
-            if holder
-            else (", or use ENGINE=embedded")
-        )
+        or_else = ", or use ENGINE=embedded"
+        else_do = "; Pulumi holds this stack, so only it can go on" if holder else or_else
         raise EngineError(
             f"there is no pulumi command on the PATH, and installing it failed: {failure}. Install "
             f"it (https://www.pulumi.com/docs/install/){else_do}"

@@ -17,7 +17,7 @@ import runpy
 import threading
 from collections.abc import Callable, Generator, Mapping
 from dataclasses import dataclass, field
-from typing import Any, NoReturn
+from typing import Any
 
 import dill  # pyright: ignore[reportMissingTypeStubs] - it ships none
 import pulumi
@@ -55,7 +55,8 @@ _UNSUPPORTED = {
 """Options, as the SDK's message names them, that would change what is done."""
 
 Operation = str
-"""One of `create`, `update`, `replace`, `delete`, `same`, `foreign`."""
+"""One of `create`, `update`, `replace`, `delete`, `same`; `foreign` and `read` for what only other
+providers can make, or look up."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -94,7 +95,7 @@ def apply(project: Project, state: State, report: Report) -> list[Step]:
             last case nothing has been changed.
     """
     planned = preview(project, state, lambda _: None)
-    if foreign := [step.record for step in planned if step.operation == "foreign"]:
+    if foreign := [step.record for step in planned if step.operation in ("foreign", "read")]:
         raise EngineError(
             f"stack {project.stack!r} has {len(foreign)} resources of other providers, "
             f"{foreign[0].type} ({foreign[0].name!r}) first: they need the Pulumi CLI. Install it "
@@ -221,15 +222,24 @@ class _Run(MockMonitor):
         return empty_pb2.Empty()
 
     def ReadResource(self, request: Any) -> Any:
-        """Refuse: only a provider's plugin can look up a resource that exists elsewhere."""
-        self._needs_cli(f"reading {request.type} ({request.name!r})")
+        """Know nothing in a preview: only Pulumi can look up what exists elsewhere."""
+        urn = self.make_urn(request.parent, request.type, request.name)
+        self._elsewhere("read", Record(urn=urn, type=request.type, name=request.name, custom=True))
+        return resource_pb2.ReadResourceResponse(urn=urn, properties=request.properties)
 
     def Invoke(self, request: Any) -> Any:
-        """Refuse: only a provider's plugin can answer its functions."""
-        self._needs_cli(f"calling {request.tok}")
+        """Know nothing in a preview: only a provider's plugin can answer its functions."""
+        record = Record(urn=request.tok, type=request.tok, name="a function", custom=True)
+        self._elsewhere("read", record)
+        return resource_pb2.ResourceInvokeResponse(unknown=True)
 
-    def _needs_cli(self, what: str) -> NoReturn:
-        raise EngineError(f"{what} needs the Pulumi CLI: run again with ENGINE=pulumi")
+    def _elsewhere(
+        self, operation: Operation, record: Record, *, changed: dict[str, Any] | None = None
+    ) -> None:
+        """Note what only other providers can do; the plan that precedes an apply was refused."""
+        if not self._dry:
+            raise EngineError(f"{record.label} needs the Pulumi CLI: run again with ENGINE=pulumi")
+        self._step(operation, record, changed=changed)
 
     def _register_component(self, record: Record) -> Any:
         if not self._dry and record.type != _STACK:
@@ -237,9 +247,7 @@ class _Run(MockMonitor):
         return resource_pb2.RegisterResourceResponse(urn=record.urn, object=sent(record.inputs, []))
 
     def _register_foreign(self, record: Record) -> Any:
-        if not self._dry:
-            self._needs_cli(f"{record.type} ({record.name!r})")
-        self._step("foreign", record, changed=shown(record.inputs, record.secrets))
+        self._elsewhere("foreign", record, changed=shown(record.inputs, record.secrets))
         return resource_pb2.RegisterResourceResponse(
             urn=record.urn, object=sent(record.inputs, record.secrets)
         )

@@ -1,13 +1,14 @@
 """Errors of running the program, and which of them need no traceback."""
 
 from contract.dataset import DatasetError
+from contract.fingerprint import CodeError
 from contract.release import ReleaseError
 from infra.lifecycle.errors import LifecycleError
 from stacks import SettingsError
 
 __all__ = ["EngineError", "UnexpectedError", "as_engine_error"]
 
-_EXPECTED = (LifecycleError, DatasetError, ReleaseError, SettingsError)
+_EXPECTED = (LifecycleError, CodeError, DatasetError, ReleaseError, SettingsError)
 
 
 class EngineError(Exception):

@@ -53,7 +53,12 @@ class EmbeddedRunner:
 
     def preview(self) -> None:
         """Print the steps that `up` would take, with the inputs that differ."""
-        self._run(embedded.preview, planned=True)
+        steps = self._run(embedded.preview, planned=True)
+        if any(step.operation == "foreign" for step in steps):
+            # Imported here: a laptop's stack has nothing to judge, and not the packages for it.
+            from engine.policy import judge
+
+            say(judge(self._project, steps))
 
     def down(self) -> None:
         """Delete everything, dependents first."""
@@ -68,7 +73,7 @@ class EmbeddedRunner:
         operation: Callable[[Project, State, embedded.Report], list[embedded.Step]],
         *,
         planned: bool = False,
-    ) -> None:
+    ) -> list[embedded.Step]:
         try:
             steps = operation(self._project, self._state, StepPrinter(planned=planned))
         except EngineError:
@@ -76,3 +81,4 @@ class EmbeddedRunner:
         except Exception as error:
             raise as_engine_error(error) from error
         say(counts(steps))
+        return steps

@@ -12,7 +12,15 @@ from engine.embedded import Step
 
 __all__ = ["StepPrinter", "counts", "say", "summary"]
 
-_MARKS = {"create": "+", "update": "~", "replace": "±", "delete": "-", "same": "=", "foreign": "+"}
+_MARKS = {
+    "create": "+",
+    "update": "~",
+    "replace": "±",
+    "delete": "-",
+    "same": "=",
+    "foreign": "+",
+    "read": "?",
+}
 _DOING = {
     "create": "creating …",
     "update": "updating …",
@@ -45,14 +53,17 @@ class StepPrinter:
 
     def __call__(self, step: Step) -> None:
         """Print the beginning or the end of one step."""
-        kind = step.record.type.rpartition(":")[2]
-        line = f" {_MARKS[step.operation]} {step.record.name:<10} {kind:<14}"
+        name, kind = step.record.name, step.record.type.rpartition(":")[2]
         if self._planned:
-            note = "  (needs the Pulumi CLI)" if step.operation == "foreign" else ""
-            say(f"{line} {'create' if note else step.operation}{note}")
+            line = f" {_MARKS[step.operation]} {name:<26} {kind:<28}"
+            # What other providers have made already is in a state that is not ours to read.
+            package = f"by {step.record.type.partition(':')[0]}"
+            say(f"{line} {package if step.operation == 'foreign' else step.operation}")
             for key, value in sorted(step.changed.items()):
                 say(f"       {key}: {_short(value)}")
-        elif not step.done:
+            return
+        line = f" {_MARKS[step.operation]} {name:<10} {kind:<14}"
+        if not step.done:
             self._begun = time.monotonic()
             say(f"{line} {_DOING[step.operation]}")
         elif step.operation == "same":
@@ -82,7 +93,7 @@ Release    {outputs["modelName"]} version {outputs["modelVersion"]}, stage {outp
 Proven     {smoke["records"]:.0f} reference records, {difference}
 Try it     {_curl(outputs)}
 MLflow     make mlflow   ({outputs["mlflowTrackingUri"]})
-Logs       tail -f '{outputs["logFile"]}'
+Logs       {_logs(outputs)}
 Outputs    make outputs
 Stop       make down"""
 
@@ -93,6 +104,11 @@ def _curl(outputs: dict[str, Any]) -> str:
         f"curl -sS {outputs['apiUrl']}/predict -H 'Content-Type: application/json' "
         f"-H \"X-API-Key: $(cat '{outputs['apiKeyFile']}')\" -d '@{outputs['exampleRequest']}'"
     )
+
+
+def _logs(outputs: dict[str, Any]) -> str:
+    container = outputs.get("container")
+    return f"docker logs -f {container[:12]}" if container else f"tail -f '{outputs['logFile']}'"
 
 
 def _short(value: Any) -> str:

@@ -1,16 +1,20 @@
 """What each stack is made of. `deploy` composes the selected one."""
 
-from collections.abc import Callable
+import importlib
 
 import pulumi
 
-from stacks import local
-from stacks.settings import SettingsError
+from stacks.reader import SettingsError
 
 __all__ = ["COMPOSITIONS", "SettingsError", "deploy"]
 
-COMPOSITIONS: dict[str, Callable[[], None]] = {"local": local.compose}
-"""Composition by stack name."""
+COMPOSITIONS = {
+    "local": "stacks.local",
+    "shared": "stacks.shared",
+    "staging": "stacks.environment",
+    "production": "stacks.environment",
+}
+"""The module that composes each stack; imported by need: a laptop has no cloud SDKs."""
 
 
 def deploy() -> None:
@@ -24,4 +28,4 @@ def deploy() -> None:
         raise SettingsError(
             f"the program composes no stack {stack!r}, only {', '.join(COMPOSITIONS)}"
         )
-    COMPOSITIONS[stack]()
+    importlib.import_module(COMPOSITIONS[stack]).compose()

@@ -1,42 +1,66 @@
-"""Settings of a stack: read from `pulumi.Config` once, checked, frozen.
+"""Settings of each kind of stack: read from `pulumi.Config` once, checked, frozen.
 
-Defaults and descriptions live in Pulumi.yaml alone, so that there is one schema. What can only be
-said here are ranges, and the shape of structured values.
+Pulumi.yaml describes each key. What can only be said here are ranges and patterns, and what must
+hold between keys.
 """
 
-import json
-import math
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, fields
-from typing import Any, NoReturn, TypeVar, cast
+from typing import Any
 
 import pulumi
-from pulumi.runtime.config import CONFIG, get_config_env
 
-from contract.dataset import shown
 from infra.lifecycle.gates import Gate
+from stacks.reader import Reader
 
-__all__ = ["LocalSettings", "SettingsError"]
+__all__ = ["EnvironmentSettings", "LocalSettings", "SharedSettings"]
 
-_T = TypeVar("_T")
-_BOUNDS = ("at_least", "at_most", "max_drop", "max_rise")
-
-
-class SettingsError(Exception):
-    """A config key is missing, unknown or wrong; the message names it, the file and an example."""
+_REGION = r"[a-z]+[a-z0-9]*"
+_PREFIX = r"[a-z][a-z0-9]{2,11}"
+_STAGE = r"[a-z][a-z0-9_]{1,30}"
+_HOSTNAME = r"(?=.{4,253}$)([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z]{2,63}"
+_CIDR = r"(\d{1,3}\.){3}\d{1,3}(/\d{1,2})?"
+_EMAIL = r"[^@\s]+@[^@\s]+\.[^@\s]+"
+_GUID = r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}"
+_IDENTIFIER = r"[A-Za-z0-9_]+"
+_CRON = r"\S+( \S+){5,6}"
 
 
 @dataclass(frozen=True, kw_only=True)
-class LocalSettings:
-    """Settings of the stack `local`; Pulumi.yaml describes each key."""
+class _TrainingSettings:
+    """What decides a training run, on a laptop and on Databricks."""
 
     dataset: str
     training_parameters: Mapping[str, Any]
     training_timeout_minutes: int
     retrain: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class _StageSettings:
+    """What decides which release reaches a stage."""
+
     gates: tuple[Gate, ...]
     release_version: str
+    release_reason: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class _AzureSettings:
+    """What every stack on Azure has; `tags` includes those that every resource gets."""
+
+    location: str
+    name_prefix: str
+    tags: Mapping[str, str]
+    protect: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class LocalSettings(_TrainingSettings, _StageSettings):
+    """Settings of the stack `local`."""
+
     api_port: int
+    api_runtime: str
 
     @classmethod
     def load(cls) -> "LocalSettings":
@@ -45,103 +69,311 @@ class LocalSettings:
         Raises:
             SettingsError: a key is unknown or its value is wrong.
         """
-        reader = _Reader(pulumi.Config())
-        reader.refuse_unknown(cls)
+        reader = _reader(cls)
         return cls(
-            dataset=reader.source("dataset", example="data/employees.csv"),
-            training_parameters=reader.mapping("trainingParameters", example='{"seed": 7}'),
-            training_timeout_minutes=reader.integer("trainingTimeoutMinutes", 1, 24 * 60),
-            retrain=reader.optional_text("retrain"),
-            gates=reader.gates("gates"),
-            release_version=reader.version("releaseVersion"),
+            **_training(reader),
+            **_stage(reader),
             api_port=reader.integer("apiPort", 1, 65_535, example=8000),
+            api_runtime=reader.choice("apiRuntime", "process", "container"),
         )
 
 
-class _Reader:
-    """Reads keys of one namespace; every error names key, file, what was expected, an example."""
+@dataclass(frozen=True, kw_only=True)
+class SharedSettings(_AzureSettings, _TrainingSettings):
+    """Settings of the stack `shared`."""
 
-    def __init__(self, config: pulumi.Config) -> None:
-        self._config = config
+    tracking_uri: str
+    registry_uri: str
+    catalog: str
+    schema: str
+    training_compute: str
+    job_cluster_spark_version: str
+    job_cluster_node_type: str
+    training_schedule: str
+    failure_emails: tuple[str, ...]
+    job_run_as: str
+    log_retention_days: int
+    log_daily_quota_gb: int
+    readers: tuple[str, ...]
+    operators: tuple[str, ...]
+    budget_amount: int
+    budget_emails: tuple[str, ...]
 
-    def refuse_unknown(self, settings: type[Any]) -> None:
-        known = {_camel(field.name) for field in fields(settings)}
-        for full in {**get_config_env(), **CONFIG.get()}:
-            namespace, _, key = full.partition(":")
-            if namespace == self._config.name and key not in known:
-                raise self._error(key, f"is not a setting; known are {', '.join(sorted(known))}")
+    @classmethod
+    def load(cls) -> "SharedSettings":
+        """Read the selected stack's config.
 
-    def text(self, key: str, *, example: str) -> str:
-        return self.optional_text(key) or self._fail(key, "must not be empty", example)
-
-    def source(self, key: str, *, example: str) -> str:
-        value = self.text(key, example=example)
-        if shown(value) != value:
-            # An input of a resource, so it is kept in the state and shown in previews.
-            self._fail(key, "must not carry a password, query or signature", example)
-        return value
-
-    def optional_text(self, key: str) -> str:
-        return self._config.get(key) or ""
-
-    def version(self, key: str) -> str:
-        value = self.optional_text(key)
-        if value and not value.isdecimal():
-            self._fail(key, "must be a version number of the registered model, or empty", '"3"')
-        return value
-
-    def integer(self, key: str, minimum: int, maximum: int, *, example: int | None = None) -> int:
-        expected = f"must be a whole number from {minimum} to {maximum}"
-        value = self._get(key, self._config.get_int, expected, str(example or minimum))
-        if not minimum <= value <= maximum:
-            self._fail(key, expected, str(example or minimum))
-        return value
-
-    def mapping(self, key: str, *, example: str) -> dict[str, Any]:
-        value: Any = self._get(key, self._config.get_object, "must be an object", example)
-        if not isinstance(value, dict):
-            self._fail(key, "must be an object", example)
-        return cast(dict[str, Any], value)
-
-    def gates(self, key: str) -> tuple[Gate, ...]:
-        example = "[{metric: cv_roc_auc, at_least: 0.8, max_drop: 0.02}]"
-        expected = (
-            f"must be a list of objects with `metric` and at least one of {', '.join(_BOUNDS)}"
-        )
-        entries: Any = self._get(key, self._config.get_object, expected, example)
-        if not isinstance(entries, list):
-            self._fail(key, expected, example)
-        return tuple(
-            _gate(entry) or self._fail(key, expected, example) for entry in cast(list[Any], entries)
+        Raises:
+            SettingsError: a key is unknown, missing, or its value is wrong.
+        """
+        reader = _reader(cls)
+        return cls(
+            **_azure(reader),
+            **_training(reader),
+            **_databricks(reader),
+            log_retention_days=reader.integer("logRetentionDays", 30, 730),
+            log_daily_quota_gb=reader.integer("logDailyQuotaGb", 1, 1_000),
+            readers=_principals(reader, "readers"),
+            operators=_principals(reader, "operators"),
+            budget_amount=reader.integer("budgetAmount", 1, 1_000_000, example=300),
+            budget_emails=_emails(reader, "budgetEmails"),
         )
 
-    def _get(self, key: str, get: Callable[[str], _T | None], expected: str, example: str) -> _T:
-        try:
-            value = get(key)
-        except (pulumi.ConfigTypeError, json.JSONDecodeError):
-            value = None
-        return self._fail(key, expected, example) if value is None else value
 
-    def _fail(self, key: str, expected: str, example: str) -> NoReturn:
-        raise self._error(key, f"{expected}; for example {self._config.name}:{key}: {example}")
+@dataclass(frozen=True, kw_only=True)
+class EnvironmentSettings(_AzureSettings, _StageSettings):
+    """Settings of the stacks `staging` and `production`."""
 
-    def _error(self, key: str, text: str) -> SettingsError:
-        file = f"Pulumi.{pulumi.get_stack()}.yaml"
-        return SettingsError(f"config key {self._config.name}:{key} ({file}) {text}")
+    shared_stack: str
+    registry_stage: str
+    promote_from: str
+    kubernetes_version: str
+    cluster_tier: str
+    node_size: str
+    nodes_min: int
+    nodes_max: int
+    zones: tuple[str, ...]
+    admin_group_ids: tuple[str, ...]
+    authorized_ip_ranges: tuple[str, ...]
+    maintenance_day: str
+    maintenance_start: str
+    maintenance_hours: int
+    maintenance_utc_offset: str
+    replicas_min: int
+    replicas_max: int
+    hostname: str
+    public: bool
+    tls_key_vault_certificate: str
+    tls_key_vault_id: str
+    api_key_rotation: str
+
+    @classmethod
+    def load(cls) -> "EnvironmentSettings":
+        """Read the selected stack's config.
+
+        Raises:
+            SettingsError: a key is unknown, missing, its value is wrong, or two contradict.
+        """
+        reader = _reader(cls)
+        settings = cls(
+            **_azure(reader),
+            **_stage(reader),
+            **_promotion(reader),
+            **_cluster(reader),
+            **_api(reader),
+        )
+        _check_environment(reader, settings)
+        return settings
 
 
-def _gate(entry: Any) -> Gate | None:
-    """Make a gate of its config, or nothing where the config is not one."""
-    if not isinstance(entry, dict):
-        return None
-    bounds = dict(cast(dict[str, Any], entry))
-    metric = bounds.pop("metric", None)
-    numbers = all(type(v) in (int, float) and math.isfinite(v) for v in bounds.values())
-    if not isinstance(metric, str) or not bounds or not numbers or bounds.keys() - set(_BOUNDS):
-        return None
-    return Gate(metric=metric, **bounds)
+def _reader(settings: type[Any]) -> Reader:
+    reader = Reader()
+    reader.refuse_unknown([field.name for field in fields(settings)])
+    return reader
 
 
-def _camel(name: str) -> str:
-    head, *tail = name.split("_")
-    return head + "".join(part.title() for part in tail)
+def _training(reader: Reader) -> dict[str, Any]:
+    return {
+        "dataset": reader.source("dataset", example="data/employees.csv"),
+        "training_parameters": reader.mapping("trainingParameters", example='{"seed": 7}'),
+        "training_timeout_minutes": reader.integer("trainingTimeoutMinutes", 1, 24 * 60),
+        "retrain": reader.optional_text("retrain"),
+    }
+
+
+def _stage(reader: Reader) -> dict[str, Any]:
+    return {
+        "gates": reader.gates("gates"),
+        "release_version": reader.version("releaseVersion"),
+        "release_reason": reader.text_or_empty(
+            "releaseReason",
+            example="too many referrals since version 8",
+            pattern=r".{1,300}",
+            expected="must be at most 300 characters on one line",
+        ),
+    }
+
+
+def _azure(reader: Reader) -> dict[str, Any]:
+    return {
+        "location": reader.text(
+            "location", example="westeurope", pattern=_REGION, expected="must be an Azure region"
+        ),
+        "name_prefix": reader.text(
+            "namePrefix",
+            example="contoso",
+            pattern=_PREFIX,
+            expected="must be 3 to 12 lower-case letters and digits, a letter first",
+        ),
+        "tags": {**reader.tags("tags"), **_standard_tags()},
+        "protect": reader.boolean("protect"),
+    }
+
+
+def _standard_tags() -> dict[str, str]:
+    """Say of every resource which program and stack it belongs to; the policies ask for it."""
+    return {
+        "project": pulumi.get_project(),
+        "stack": pulumi.get_stack(),
+        "managed-by": "pulumi",
+    }
+
+
+def _databricks(reader: Reader) -> dict[str, Any]:
+    return {
+        "tracking_uri": reader.source("trackingUri", example="databricks"),
+        "registry_uri": reader.source("registryUri", example="databricks-uc"),
+        "catalog": reader.text_or_empty(
+            "catalog",
+            example="main",
+            pattern=_IDENTIFIER,
+            expected="must be letters, digits and underscores, or empty",
+        ),
+        "schema": reader.text(
+            "schema",
+            example="hr",
+            pattern=_IDENTIFIER,
+            expected="must be letters, digits and underscores",
+        ),
+        "training_compute": reader.choice("trainingCompute", "serverless", "job-cluster"),
+        "job_cluster_spark_version": reader.text(
+            "jobClusterSparkVersion", example="17.3.x-scala2.13"
+        ),
+        "job_cluster_node_type": reader.text("jobClusterNodeType", example="Standard_D4ds_v5"),
+        "training_schedule": reader.text_or_empty(
+            "trainingSchedule",
+            example='"0 0 5 1 * ?"',
+            pattern=_CRON,
+            expected="must be a quartz cron expression of 6 or 7 fields, or empty",
+        ),
+        "failure_emails": _emails(reader, "failureEmails"),
+        "job_run_as": reader.text_or_empty(
+            "jobRunAs",
+            example="00000000-0000-0000-0000-000000000000",
+            pattern=_GUID,
+            expected="must be a service principal's application id, or empty",
+        ),
+    }
+
+
+def _promotion(reader: Reader) -> dict[str, Any]:
+    stage = "must be 2 to 31 lower-case letters, digits and underscores"
+    return {
+        "shared_stack": reader.text("sharedStack", example="shared"),
+        "registry_stage": reader.text(
+            "registryStage", example="staging", pattern=_STAGE, expected=stage
+        ),
+        "promote_from": reader.text_or_empty(
+            "promoteFrom", example="staging", pattern=_STAGE, expected=stage
+        ),
+    }
+
+
+def _cluster(reader: Reader) -> dict[str, Any]:
+    return {
+        "kubernetes_version": reader.text(
+            "kubernetesVersion",
+            example='"1.36"',
+            pattern=r"1\.\d+(\.\d+)?",
+            expected="must be a version such as 1.36, in quotes",
+        ),
+        "cluster_tier": reader.choice("clusterTier", "Free", "Standard", "Premium"),
+        "node_size": reader.text("nodeSize", example="Standard_D2ads_v5"),
+        "nodes_min": reader.integer("nodesMin", 1, 1_000, example=2),
+        "nodes_max": reader.integer("nodesMax", 1, 1_000, example=4),
+        "zones": reader.texts(
+            "zones",
+            example='["1", "2", "3"]',
+            pattern="[123]",
+            expected='must be a list of zones, each "1", "2" or "3"',
+        ),
+        "admin_group_ids": reader.texts(
+            "adminGroupIds",
+            example='["00000000-0000-0000-0000-000000000000"]',
+            pattern=_GUID,
+            expected="must be a list of object ids of Entra groups",
+        ),
+        "authorized_ip_ranges": reader.texts(
+            "authorizedIpRanges",
+            example='["203.0.113.0/24"]',
+            pattern=_CIDR,
+            expected="must be a list of IPv4 ranges",
+        ),
+        "maintenance_day": reader.choice(
+            "maintenanceDay",
+            *("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday"),
+        ),
+        "maintenance_start": reader.text(
+            "maintenanceStart",
+            example='"01:00"',
+            pattern=r"([01]\d|2[0-3]):[0-5]\d",
+            expected="must be a time of day such as 01:00, in quotes",
+        ),
+        "maintenance_hours": reader.integer("maintenanceHours", 4, 24),
+        "maintenance_utc_offset": reader.text(
+            "maintenanceUtcOffset",
+            example='"+01:00"',
+            pattern=r"[+-](0\d|1[0-4]):[0-5]\d",
+            expected="must be an offset such as +01:00, in quotes",
+        ),
+    }
+
+
+def _api(reader: Reader) -> dict[str, Any]:
+    return {
+        "replicas_min": reader.integer("replicasMin", 1, 1_000, example=2),
+        "replicas_max": reader.integer("replicasMax", 1, 1_000, example=6),
+        "hostname": reader.text(
+            "hostname",
+            example="attrition.contoso.com",
+            pattern=_HOSTNAME,
+            expected="must be a DNS name in lower case",
+        ),
+        "public": reader.boolean("public"),
+        "tls_key_vault_certificate": reader.text_or_empty(
+            "tlsKeyVaultCertificate",
+            example="https://contoso.vault.azure.net/certificates/attrition",
+            pattern=r"https://[^/\s]+/(certificates|secrets)/\S+",
+            expected="must be the identifier of a Key Vault certificate, or empty",
+        ),
+        "tls_key_vault_id": reader.text_or_empty(
+            "tlsKeyVaultId",
+            example="/subscriptions/…/resourceGroups/…/providers/Microsoft.KeyVault/vaults/contoso",
+            pattern=r"/subscriptions/.+/vaults/[^/]+",
+            expected="must be the resource id of a Key Vault, or empty",
+        ),
+        "api_key_rotation": reader.optional_text("apiKeyRotation"),
+    }
+
+
+def _check_environment(reader: Reader, settings: EnvironmentSettings) -> None:
+    """Check what must hold between keys."""
+    if settings.promote_from == settings.registry_stage:
+        reader.fail("promoteFrom", "must be another stage than registryStage", '""')
+    for least, most in (("nodesMin", "nodesMax"), ("replicasMin", "replicasMax")):
+        low, high = reader.integer(least, 1, 1_000), reader.integer(most, 1, 1_000)
+        if low > high:
+            reader.fail(most, f"must not be less than {least}, which is {low}", str(low))
+    if bool(settings.tls_key_vault_certificate) != bool(settings.tls_key_vault_id):
+        reader.fail(
+            "tlsKeyVaultId",
+            "must be set together with tlsKeyVaultCertificate, or neither",
+            "/subscriptions/…/resourceGroups/…/providers/Microsoft.KeyVault/vaults/contoso",
+        )
+
+
+def _principals(reader: Reader, key: str) -> tuple[str, ...]:
+    return reader.texts(
+        key,
+        example="[hr-analysts]",
+        expected="must be a list of Databricks groups, users or application ids",
+    )
+
+
+def _emails(reader: Reader, key: str) -> tuple[str, ...]:
+    return reader.texts(
+        key,
+        example="[ml-on-call@contoso.com]",
+        pattern=_EMAIL,
+        expected="must be a list of e-mail addresses",
+    )

@@ -1,4 +1,4 @@
-"""Measure what the documents speak of: first and second `make up`, and the start of the API.
+"""Measure what the documents speak of: `make up`, previews, the API's start, batch scoring.
 
 Each figure is printed as median and range over its runs, with the processor count, and beside the
 start of a bare interpreter, because absolute times mean little on another machine.
@@ -13,9 +13,11 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 from infra.lifecycle import process
+from tests.batch.batch_bench import rows_per_second
 from tests.lifecycle.workspace import Workspace
 
 
@@ -39,6 +41,22 @@ def main() -> None:
         row("`make outputs`", runs, lambda: timed(workspace.outputs))
         row("API process, start to ready", runs, lambda: start_of_the_api(workspace))
         workspace.run("down")
+        for stack in ("shared", "production"):
+            plan = [sys.executable, "-m", "engine", "preview", "--stack", stack]
+            preview = partial(subprocess.run, plan, check=True, capture_output=True)
+            row(f"`make preview STACK={stack}`", runs, lambda preview=preview: timed(preview))
+    batch_rows(runs)
+
+
+def batch_rows(runs: int) -> None:
+    """Print how many rows a second the batch job scores, on local Spark."""
+    try:
+        figures = sorted(rows_per_second(runs))
+    except RuntimeError as error:
+        say(f"batch scoring: not measured: {error}")
+        return
+    spread = f"{statistics.median(figures):>8.0f} {figures[0]:>8.0f} {figures[-1]:>8.0f}"
+    say(f"{'batch scoring, rows a second':<40} {spread}")
 
 
 def start_of_the_api(workspace: Workspace) -> float:

@@ -5,6 +5,7 @@ Exit codes: 0 trained (or already registered), 1 an error, 2 wrong usage, 70 the
 
 import argparse
 import contextlib
+import json
 import logging
 import os
 import re
@@ -12,13 +13,17 @@ import sys
 import threading
 import warnings
 from collections.abc import Sequence
+from pathlib import Path
 
 from contract.dataset import PACKAGED, DatasetError
+from contract.fingerprint import TRAINING_CODE, code_sha256
 from training.parameters import ParametersError, parse_parameters
 
 __all__ = ["main"]
 
 EXIT_PARENT_GONE = 70
+_ROOT = Path(__file__).parents[1]
+"""The project's folder, or that of the uploaded code on Databricks."""
 _STDIN = 0
 _READ_BYTES = 4096
 
@@ -41,8 +46,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if given.exit_with_stdin:
         threading.Thread(target=_exit_with_stdin, daemon=True).start()
     _quieten()
+    text = given.parameters or "{}"
     try:
-        parameters = parse_parameters(given.parameters)
+        parameters = parse_parameters(text)
     except ParametersError as error:
         return _fail(error)
     # Imported late: the thread above must stand before seconds of imports, and `--help` needs none.
@@ -51,13 +57,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     options = pipeline.Options(
         tracking_uri=given.tracking_uri,
-        artifacts=given.artifacts,
+        registry_uri=given.registry_uri or given.tracking_uri,
+        experiment=given.experiment or given.model_name,
+        artifacts=given.artifacts or None,
         model_name=given.model_name,
         fingerprint=given.fingerprint,
-        code_sha256=given.code_sha256,
-        data=given.data,
-        data_sha256=given.data_sha256,
+        code_sha256=given.code_sha256 or code_sha256(TRAINING_CODE, _ROOT),
+        data=given.data or PACKAGED,
+        data_sha256=given.data_sha256 or None,
         parameters=parameters,
+        given_parameters=json.loads(text),
     )
     try:
         pipeline.train(options)
@@ -73,16 +82,20 @@ def _fail(error: Exception) -> int:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        prog="python -m training", description="Train, evaluate and register one release."
+        prog="python -m training",
+        description="Train, evaluate and register one release.",
+        epilog="An option given as an empty text has its default: a Databricks job leaves none out",
     )
     add = parser.add_argument
-    add("--tracking-uri", required=True, metavar="URI", help="MLflow tracking and registry URI")
-    add("--artifacts", metavar="DIR", help="folder or URI of a new experiment's artifacts")
-    add("--model-name", required=True, type=_name, metavar="NAME", help="model and experiment")
-    add("--fingerprint", required=True, type=_hex, metavar="HEX", help="the release's identity")
-    add("--code-sha256", required=True, type=_hex, metavar="HEX", help="hash of the training code")
+    add("--tracking-uri", required=True, type=_given, metavar="URI", help="MLflow's tracking URI")
+    add("--registry-uri", default="", metavar="URI", help="default: the tracking URI")
+    add("--experiment", default="", metavar="NAME", help="default: the model's name")
+    add("--artifacts", default="", metavar="DIR", help="folder or URI of a new experiment's files")
+    add("--model-name", required=True, type=_name, metavar="NAME", help="name in the registry")
+    add("--fingerprint", default="", type=_hex, metavar="HEX", help="default: computed")
+    add("--code-sha256", default="", type=_hex, metavar="HEX", help="default: computed")
     add("--data", default=PACKAGED, metavar="SOURCE", help="CSV path or URL (default: %(default)s)")
-    add("--data-sha256", type=_hex, metavar="HEX", help="hash that the source's bytes must have")
+    add("--data-sha256", default="", type=_hex, metavar="HEX", help="hash that the data must have")
     add("--parameters", default="{}", metavar="JSON", help="object of training parameters")
     add(
         "--exit-with-stdin",
@@ -90,6 +103,12 @@ def _parser() -> argparse.ArgumentParser:
         help=f"end at once, with exit code {EXIT_PARENT_GONE}, when standard input ends",
     )
     return parser
+
+
+def _given(text: str) -> str:
+    if not text:
+        raise argparse.ArgumentTypeError("expected a text that is not empty")
+    return text
 
 
 def _name(text: str) -> str:
@@ -100,7 +119,7 @@ def _name(text: str) -> str:
 
 
 def _hex(text: str) -> str:
-    if not re.fullmatch(r"[0-9a-fA-F]{1,64}", text):
+    if not re.fullmatch(r"[0-9a-fA-F]{0,64}", text):
         raise argparse.ArgumentTypeError("expected 1 to 64 hexadecimal digits")
     return text.lower()
 

@@ -5,12 +5,14 @@
 
 import tempfile
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import mlflow
 from sklearn.pipeline import Pipeline
 
+from contract.fingerprint import release_fingerprint
 from contract.release import TAG_CODE, TAG_DATA, TAG_FINGERPRINT
 from training import tracking
 from training.card import CARD, model_card
@@ -29,9 +31,14 @@ __all__ = ["Options", "train"]
 
 @dataclass(frozen=True, kw_only=True)
 class Options:
-    """What one training run is asked to do; the entry point's arguments, checked."""
+    """What one training run is asked to do; the entry point's arguments, checked.
+
+    An empty `fingerprint` is computed, from the very data that is read and `given_parameters`.
+    """
 
     tracking_uri: str
+    registry_uri: str
+    experiment: str
     artifacts: str | None
     model_name: str
     fingerprint: str
@@ -39,6 +46,7 @@ class Options:
     data: str
     data_sha256: str | None
     parameters: Parameters
+    given_parameters: Mapping[str, Any]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,10 +70,16 @@ def train(options: Options) -> None:
         f"{rows:,} rows x {dataset.features.shape[1]} features, "
         f"{leavers:,} leavers ({100 * leavers / rows:.1f} %)",
     )
+    if not options.fingerprint:
+        options = replace(options, fingerprint=_fingerprint(options, dataset))
+        progress("fingerprint", options.fingerprint)
     store = tracking.open_store(
-        options.tracking_uri, experiment=options.model_name, artifacts=options.artifacts
+        options.tracking_uri,
+        registry_uri=options.registry_uri,
+        experiment=options.experiment,
+        artifacts=options.artifacts,
     )
-    progress("tracking", f"experiment {options.model_name} is open")
+    progress("tracking", f"experiment {options.experiment} is open")
     if stale := tracking.end_stale_runs(store):
         progress("tracking", f"{stale} run(s) of processes that are gone ended as KILLED")
     tags = {
@@ -81,6 +95,12 @@ def train(options: Options) -> None:
         mlflow.log_metrics(metrics)
         progress("evaluate", _summary(metrics))
         _release(options, dataset, models, metrics, store, run_id)
+
+
+def _fingerprint(options: Options, dataset: Dataset) -> str:
+    return release_fingerprint(
+        code=options.code_sha256, data=dataset.sha256, parameters=options.given_parameters
+    )
 
 
 def _fit(dataset: Dataset, parameters: Parameters) -> _Models:

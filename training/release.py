@@ -4,11 +4,12 @@
 # pyright: reportMissingTypeStubs=false, reportUnknownMemberType=false
 # pyright: reportUnknownVariableType=false, reportUnknownArgumentType=false
 
+import contextlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pandas as pd
@@ -52,6 +53,7 @@ REFERENCE_RECORDS = 24
 """Made-up records in `REFERENCE`, beside the contract's example."""
 
 _METRIC_DIGITS = 6
+_READY = "READY"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -127,18 +129,23 @@ def find_release(client: MlflowClient, name: str, fingerprint: str) -> ModelVers
     """Return the version of model `name` whose tag says `fingerprint`, the newest if several.
 
     The tag is compared here: Unity Catalog filters by name alone, and its search returns no tags.
+    There a version also exists before its files do: only a ready one is a release.
     """
     page_token: str | None = None
-    found: list[ModelVersion] = []
+    ready: list[ModelVersion] = []
     while True:
         page = client.search_model_versions(f"name = '{name}'", page_token=page_token)
-        for version in page:
-            tags = version.tags or client.get_model_version(name, version.version).tags
-            if tags.get(TAG_FINGERPRINT) == fingerprint:
-                found.append(version)
+        ready += [version for version in page if version.status == _READY]
         page_token = page.token
         if not page_token:
-            return max(found, key=lambda version: int(version.version), default=None)
+            break
+    for found in sorted(ready, key=lambda version: int(version.version), reverse=True):
+        # What Unity Catalog found has a method `tags` that raises in place of the property.
+        has_tags = isinstance(cast(Any, found).tags, dict)
+        version = found if has_tags else client.get_model_version(name, found.version)
+        if version.tags.get(TAG_FINGERPRINT) == fingerprint:
+            return version
+    return None
 
 
 def register(
@@ -147,17 +154,31 @@ def register(
     """Register the logged release as a new version of model `name`; return the version's number.
 
     The tags are part of the request that creates the version: a process killed at any moment leaves
-    a complete release or none.
+    a complete release, or a version that is not ready, or none.
     """
-    try:
-        client.create_registered_model(name)
-    except MlflowException as error:
-        if error.error_code not in {"RESOURCE_ALREADY_EXISTS", "ALREADY_EXISTS"}:
-            raise
+    _ensure_model(client, name)
     version = client.create_model_version(
         name, source=model.model_uri, run_id=run_id, tags=tags.to_dict(), model_id=model.model_id
     )
     return str(version.version)
+
+
+def _ensure_model(client: MlflowClient, name: str) -> None:
+    """Create the registered model where it is missing.
+
+    Looked up first: who may add versions to a model in Unity Catalog may not create models there,
+    and which code says that a model exists, or does not, differs from store to store.
+    """
+    with contextlib.suppress(MlflowException):
+        client.get_registered_model(name)
+        return
+    try:
+        client.create_registered_model(name)
+    except MlflowException as error:
+        try:
+            client.get_registered_model(name)
+        except MlflowException:
+            raise error from None
 
 
 def _write_json(path: Path, content: Any) -> None:

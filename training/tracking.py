@@ -14,12 +14,13 @@ import sqlite3
 import tempfile
 from collections.abc import Generator, Mapping
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 import mlflow
 import psutil
 from mlflow import MlflowClient
 from mlflow.exceptions import MlflowException
+from mlflow.utils.uri import is_databricks_uri
 from sqlalchemy.exc import SQLAlchemyError
 
 from contract.dataset import shown
@@ -47,8 +48,10 @@ class Store:
     experiment_id: str
 
 
-def open_store(uri: str, *, experiment: str, artifacts: str | None) -> Store:
-    """Open `uri` for tracking and registry; create the experiment where it is missing.
+def open_store(
+    uri: str, *, experiment: str, artifacts: str | None, registry_uri: str = ""
+) -> Store:
+    """Open `uri` for tracking, and `registry_uri` (or `uri`); create a missing experiment.
 
     `artifacts` is the folder or URI for the artifacts of an experiment that is created here.
 
@@ -56,13 +59,16 @@ def open_store(uri: str, *, experiment: str, artifacts: str | None) -> Store:
         TrackingError: the store is locked, unreadable or unreachable, or the experiment deleted.
     """
     mlflow.set_tracking_uri(uri)
-    mlflow.set_registry_uri(uri)
+    mlflow.set_registry_uri(registry_uri or uri)
     try:
-        if path := _sqlite_path(uri):
-            _check_lock(path) if path.exists() else _create_sqlite(path)
+        for path in {_sqlite_path(uri), _sqlite_path(registry_uri)}:
+            if path:
+                _check_lock(path) if path.exists() else _create_sqlite(path)
         client = MlflowClient()
         found = client.get_experiment_by_name(experiment)
         if found is None:
+            if is_databricks_uri(uri) and experiment.startswith("/"):
+                _make_folder_of(experiment)
             location = _location(artifacts)
             experiment_id = client.create_experiment(experiment, artifact_location=location)
         elif found.lifecycle_stage != "active":
@@ -78,7 +84,12 @@ def open_store(uri: str, *, experiment: str, artifacts: str | None) -> Store:
 
 
 def end_stale_runs(store: Store) -> int:
-    """End as KILLED the running runs whose process on this host is gone; return how many."""
+    """End as KILLED the running runs whose process on this host is gone; return how many.
+
+    None on Databricks: there a host's name is that of its container, and many have the same.
+    """
+    if is_databricks_uri(store.uri):
+        return 0
     host = socket.gethostname()
     filters = f"attributes.status = 'RUNNING' and tags.{_TAG_HOST} = '{host}'"
     stale = [
@@ -137,6 +148,17 @@ def _create_sqlite(path: Path) -> None:
         MlflowClient(f"sqlite:///{fresh}").search_experiments(max_results=1)
         if not path.exists():
             fresh.rename(path)
+
+
+def _make_folder_of(experiment: str) -> None:
+    """Create the workspace folder that an experiment on Databricks, named by its path, lies in."""
+    from databricks.sdk import WorkspaceClient
+    from databricks.sdk.errors.base import DatabricksError
+
+    try:
+        WorkspaceClient().workspace.mkdirs(str(PurePosixPath(experiment).parent))
+    except (DatabricksError, ValueError) as error:
+        raise OSError(f"the folder of experiment {experiment}: {error}") from error
 
 
 def _tracking_error(uri: str, error: Exception) -> TrackingError:

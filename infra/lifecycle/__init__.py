@@ -7,27 +7,48 @@ state (providers are pickled by reference): a rename strands the resources that 
 
 from infra.lifecycle.api_key import ApiKey, ApiKeyArgs
 from infra.lifecycle.api_process import ApiProcess, ApiProcessArgs
+from infra.lifecycle.certificate import SelfSignedCertificate, SelfSignedCertificateArgs
 from infra.lifecycle.errors import LifecycleError
-from infra.lifecycle.model_stage import ModelStage, ModelStageArgs
+from infra.lifecycle.executor import DatabricksExecutor, ProcessExecutor
+from infra.lifecycle.model_stage import PINNED, PROMOTION, ModelStage, ModelStageArgs
+from infra.lifecycle.registry import RegistryAddress
+from infra.lifecycle.release_files import ReleaseFiles, ReleaseFilesArgs
 from infra.lifecycle.release_gate import ReleaseGate, ReleaseGateArgs
+from infra.lifecycle.shared_use import SharedGuard, SharedGuardArgs, SharedUse, SharedUseArgs
 from infra.lifecycle.smoke_test import SmokeTest, SmokeTestArgs
 from infra.lifecycle.traffic_switch import TrafficSwitch, TrafficSwitchArgs
 from infra.lifecycle.training_run import TrainingRun, TrainingRunArgs
+from infra.lifecycle.workspace_catalog import WorkspaceCatalog, WorkspaceCatalogArgs
 
 __all__ = [
+    "PINNED",
+    "PROMOTION",
     "ApiKey",
     "ApiKeyArgs",
     "ApiProcess",
     "ApiProcessArgs",
+    "DatabricksExecutor",
     "LifecycleError",
     "ModelStage",
     "ModelStageArgs",
+    "ProcessExecutor",
+    "RegistryAddress",
+    "ReleaseFiles",
+    "ReleaseFilesArgs",
     "ReleaseGate",
     "ReleaseGateArgs",
+    "SelfSignedCertificate",
+    "SelfSignedCertificateArgs",
+    "SharedGuard",
+    "SharedGuardArgs",
+    "SharedUse",
+    "SharedUseArgs",
     "SmokeTest",
     "SmokeTestArgs",
     "TrafficSwitch",
     "TrafficSwitchArgs",
     "TrainingRun",
     "TrainingRunArgs",
+    "WorkspaceCatalog",
+    "WorkspaceCatalogArgs",
 ]

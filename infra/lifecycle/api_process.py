@@ -6,7 +6,6 @@ a release that fails its smoke test has never answered anybody.
 
 import secrets
 import shutil
-import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,15 +16,15 @@ from pulumi.dynamic import (
     CreateResult,
     DiffResult,
     Resource,
-    ResourceProvider,
     UpdateResult,
 )
+from pulumi.output import contains_unknowns
 
-from contract import release as contract
+from contract.fingerprint import code_sha256, fingerprint
 from infra.lifecycle import process
-from infra.lifecycle.errors import ProcessError
-from infra.lifecycle.fingerprint import code_sha256, fingerprint
-from infra.lifecycle.registry import Registry
+from infra.lifecycle.databricks import CredentialProvider, Credentials
+from infra.lifecycle.registry import RegistryAddress
+from infra.lifecycle.release_files import fetch_release
 
 __all__ = ["ApiProcess", "ApiProcessArgs", "ApiProcessProvider"]
 
@@ -38,8 +37,7 @@ class ApiProcessArgs:
     project's folder. `api_key_sha256` is the hash of the key that callers must send.
     """
 
-    model_name: str
-    tracking_uri: str
+    registry: RegistryAddress
     version: pulumi.Input[str]
     bundle_sha256: pulumi.Input[str]
     api_key_sha256: pulumi.Input[str]
@@ -48,18 +46,16 @@ class ApiProcessArgs:
     log_file: str
 
 
-_DECIDES = ("model_name", "tracking_uri", "version", "bundle_sha256", "api_key_sha256", "log_file")
+_DECIDES = ("registry", "version", "bundle_sha256", "api_key_sha256", "log_file")
 
 
-class ApiProcessProvider(ResourceProvider):
+class ApiProcessProvider(CredentialProvider):
     """Starts and stops `python -m app` for one release."""
-
-    serialize_as_secret_always = False
 
     def check(self, _olds: dict[str, Any], news: dict[str, Any]) -> CheckResult:
         """Add the generation: a hash of everything that decides what the process would do."""
         decides = {key: news[key] for key in _DECIDES}
-        if not all(isinstance(value, str) for value in decides.values()):
+        if contains_unknowns(decides):
             return CheckResult(news, [])
         generation = fingerprint(code=code_sha256(("app", "contract")), **decides)
         return CheckResult({**news, "generation": generation}, [])
@@ -68,7 +64,7 @@ class ApiProcessProvider(ResourceProvider):
         """Replace for another generation; in place, start what died and end strays."""
         if olds["generation"] != news.get("generation"):
             return DiffResult(changes=True, replaces=["generation"])
-        status = process.ask(_control(olds), command="status")
+        status = process.ask(process.control_of(olds), command="status")
         alive = status is not None and status["pid"] == olds["pid"]
         whole = alive and _release_dir(olds).is_dir()
         return DiffResult(changes=not whole or bool(_strays(olds)))
@@ -77,39 +73,40 @@ class ApiProcessProvider(ResourceProvider):
         """Fetch the release, start its process beside any other, wait until it is ready.
 
         Raises:
-            ProcessError: the release is altered, or the process does not become ready.
-            RegistryError: the registry does not answer or has no such release.
+            ProcessError: the process does not become ready.
+            RegistryError: the registry does not answer, or has no such release or an altered one.
         """
         # A name of its own, also for a generation that ran before: that one's process may still be
         # answering, and its record, marked for deletion, will end whatever bears its name.
         instance = f"{props['generation'][:8]}-{secrets.token_hex(3)}"
-        return CreateResult(id_=instance, outs=_serve({**props, "instance": instance}))
+        outs = _serve({**props, "instance": instance}, self.credentials)
+        return CreateResult(id_=instance, outs=outs)
 
     def update(self, _id: str, olds: dict[str, Any], news: dict[str, Any]) -> UpdateResult:
         """Start the process again under its name, as `create` does."""
-        return UpdateResult(outs=_serve({**news, "instance": olds["instance"]}))
+        return UpdateResult(outs=_serve({**news, "instance": olds["instance"]}, self.credentials))
 
     def delete(self, _id: str, props: dict[str, Any]) -> None:
         """Drain the process, end it, and remove its copy of the release."""
-        process.stop(props["run_dir"], _control(props))
+        process.stop(props["run_dir"], process.control_of(props))
         shutil.rmtree(_release_dir(props), ignore_errors=True)
 
 
 def _strays(props: dict[str, Any]) -> list[str]:
     """Find processes that serve nobody: recorded by no run, or no longer answering."""
-    controls = [control for control, _ in process.instances(props["run_dir"])]
-    statuses = [(control, process.ask(control, command="status")) for control in controls]
+    own = process.control_of(props)
     return [
         control
-        for control, status in statuses
-        if status is None or (not status["public"] and control != _control(props))
+        for control, status in process.statuses(props["run_dir"]).items()
+        if status is None or (not status["public"] and control != own)
     ]
 
 
-def _serve(props: dict[str, Any]) -> dict[str, Any]:
+def _serve(props: dict[str, Any], credentials: Credentials) -> dict[str, Any]:
     for control in _strays(props):
         process.stop(props["run_dir"], control)
-    bundle = _fetched(props)
+    bundle = _release_dir(props)
+    fetch_release(props, credentials, bundle)
     settings = {
         "RELEASE_DIR": str(bundle),
         "RELEASE_VERSION": props["version"],
@@ -118,7 +115,7 @@ def _serve(props: dict[str, Any]) -> dict[str, Any]:
         "HOST": "127.0.0.1",
         "PORT": "0",
     }
-    status = process.start(_control(props), settings, Path(props["log_file"]))
+    status = process.start(process.control_of(props), settings, Path(props["log_file"]))
     return {
         **props,
         "pid": status["pid"],
@@ -127,36 +124,8 @@ def _serve(props: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _fetched(props: dict[str, Any]) -> Path:
-    """Copy the release's bundle from the registry, once, and verify it every time."""
-    target = _release_dir(props)
-    try:
-        if target.exists():
-            contract.verify(target, props["bundle_sha256"])
-            return target
-    except contract.ReleaseError:
-        shutil.rmtree(target)
-    target.parent.mkdir(parents=True, exist_ok=True)
-    registry = Registry(props["tracking_uri"], props["model_name"])
-    with tempfile.TemporaryDirectory(dir=target.parent) as folder:
-        fetched = registry.fetch_bundle(props["version"], Path(folder))
-        try:
-            contract.verify(fetched, props["bundle_sha256"])
-        except contract.ReleaseError as error:
-            raise ProcessError(
-                f"release {props['version']} in the registry: {error}. Set `retrain` to train "
-                "anew, or `releaseVersion` to serve another"
-            ) from error
-        fetched.rename(target)
-    return target
-
-
 def _release_dir(props: dict[str, Any]) -> Path:
     return Path(props["releases_dir"], props["instance"])
-
-
-def _control(props: dict[str, Any]) -> str:
-    return process.control_path(props["run_dir"], props["instance"])
 
 
 class ApiProcess(Resource, module="lifecycle", name="ApiProcess"):
@@ -171,4 +140,5 @@ class ApiProcess(Resource, module="lifecycle", name="ApiProcess"):
         self, name: str, args: ApiProcessArgs, *, opts: pulumi.ResourceOptions | None = None
     ) -> None:
         outputs = dict.fromkeys(("instance", "pid", "private_url", "release_dir"))
-        super().__init__(ApiProcessProvider(), name, {**vars(args), **outputs}, opts)
+        props = {**vars(args), "registry": args.registry.props(), **outputs}
+        super().__init__(ApiProcessProvider(), name, props, opts)

@@ -2,11 +2,13 @@
 
     LifecycleError
     ├── RegistryError      the model registry does not answer or lacks what was asked for
+    ├── WorkspaceError     the Databricks workspace does not answer, or refuses
     ├── TrainingError      a training run failed, and registered nothing
     ├── GateError          a release's figures do not reach the stage's gates
     ├── ProcessError       the API process does not start, or does not stop
     ├── AddressError       the public address cannot be had
-    └── SmokeTestError     the API's answers are not those that training computed
+    ├── SmokeTestError     the API's answers are not those that training computed
+    └── StillUsedError     an environment uses what was to be destroyed
 
 Every message says what is wrong, where, and what to do; none holds a secret or an employee's value.
 """
@@ -18,7 +20,9 @@ __all__ = [
     "ProcessError",
     "RegistryError",
     "SmokeTestError",
+    "StillUsedError",
     "TrainingError",
+    "WorkspaceError",
 ]
 
 
@@ -28,6 +32,10 @@ class LifecycleError(Exception):
 
 class RegistryError(LifecycleError):
     """The model registry does not answer, or has no such model, version or alias."""
+
+
+class WorkspaceError(LifecycleError):
+    """The Databricks workspace does not answer, lets nobody in, or refuses what was asked."""
 
 
 class TrainingError(LifecycleError):
@@ -48,3 +56,7 @@ class AddressError(LifecycleError):
 
 class SmokeTestError(LifecycleError):
     """The API's answers differ from the release's reference answers."""
+
+
+class StillUsedError(LifecycleError):
+    """What was to be destroyed is in use by another stack."""

@@ -1,107 +1,98 @@
-"""Run a Python module of the project as a child process, its progress visible line by line."""
+"""How a training run is executed: what a program says to choose a way, and the one interface.
 
-import collections
-import contextlib
-import queue
-import subprocess
-import sys
-import threading
-import time
-from collections.abc import Iterator, Sequence
-from pathlib import Path
-from typing import TextIO
+Both ways run the same entry point, `python -m training`, with the same options.
+"""
 
-import psutil
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any, Protocol
 
-from infra.lifecycle.errors import TrainingError
-from infra.lifecycle.progress import say
+import pulumi
 
-__all__ = ["run_process"]
+from contract.fingerprint import canonical_json
 
-_SILENCE_SECONDS = 15
-"""After so long without a line, say that the work goes on."""
-_KEPT_LINES = 12
-"""How many of the last lines an error quotes."""
+__all__ = [
+    "DatabricksExecutor",
+    "Executor",
+    "ProcessExecutor",
+    "TrainingRequest",
+]
 
 
-def run_process(arguments: Sequence[str], *, log_file: Path, timeout_seconds: float) -> None:
-    """Run `python -m <arguments>` in the project's folder until it ends.
+@dataclass(frozen=True, kw_only=True)
+class ProcessExecutor:
+    """Train in a child process on this machine.
 
-    Every line goes to stdout and to `log_file`. The child's stdin is a pipe that closes when this
-    process dies, by which the child knows to end too (`--exit-with-stdin`).
-
-    Raises:
-        TrainingError: it could not start, ended with another status than 0, or took longer than
-            `timeout_seconds`; the message quotes its last lines and names the log.
+    `artifacts` is the folder for the registry's files; `log_file` gets a copy of the output.
     """
-    log_file.parent.mkdir(parents=True, exist_ok=True)
-    started = time.monotonic()
-    last = collections.deque[str](maxlen=_KEPT_LINES)
-    with (
-        log_file.open("a", encoding="utf-8") as log,
-        subprocess.Popen(  # noqa: S603 - our own interpreter and module; no shell
-            [sys.executable, "-u", "-m", *arguments],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            errors="replace",
-        ) as child,
-    ):
-        try:
-            for line in _lines(child, deadline=started + timeout_seconds):
-                if line is None:
-                    say(f"… still running after {time.monotonic() - started:.0f} s")
-                    continue
-                last.append(line)
-                log.write(line + "\n")
-                log.flush()
-                say(line)
-            status = child.wait()
-        except BaseException:
-            _kill_all(child.pid)
-            raise
-    if status != 0:
-        quoted = "\n  ".join(last) or "(it printed nothing)"
-        raise TrainingError(
-            f"{arguments[0]} ended with status {status}; nothing was registered. Its last lines:\n"
-            f"  {quoted}\nThe whole output: {log_file}"
-        )
+
+    artifacts: str
+    log_file: str
+
+    def props(self) -> dict[str, pulumi.Input[str]]:
+        """Return what the resource stores."""
+        return {"kind": "process", **asdict(self)}
 
 
-def _lines(child: "subprocess.Popen[str]", deadline: float) -> Iterator[str | None]:
-    """Yield the child's lines, and None for every silent stretch; enforce the deadline."""
-    lines = queue.SimpleQueue[str | None]()
-    assert child.stdout is not None  # noqa: S101 - stdout is a pipe above
-    threading.Thread(target=_pump, args=(child.stdout, lines), daemon=True).start()
-    while True:
-        wait = min(_SILENCE_SECONDS, deadline - time.monotonic())
-        if wait <= 0:
-            raise TrainingError(
-                "training took longer than allowed and was stopped; raise "
-                "`trainingTimeoutMinutes` or look for what it waits for"
-            )
-        try:
-            line = lines.get(timeout=wait)
-        except queue.Empty:
-            if time.monotonic() < deadline:
-                yield None
-            continue
-        if line is None:
-            return
-        yield line
+@dataclass(frozen=True, kw_only=True)
+class DatabricksExecutor:
+    """Train as a run of a Databricks job, in the workspace that the registry's address names.
+
+    `experiment` is the MLflow experiment's path in the workspace, and `data_path` is where the job
+    reads the bytes that the resource hashed.
+    """
+
+    job_id: pulumi.Input[str]
+    experiment: pulumi.Input[str]
+    data_path: pulumi.Input[str]
+
+    def props(self) -> dict[str, pulumi.Input[str]]:
+        """Return what the resource stores."""
+        return {
+            "kind": "databricks",
+            "job_id": self.job_id,
+            "experiment": self.experiment,
+            "data_path": self.data_path,
+        }
 
 
-def _kill_all(pid: int) -> None:
-    """End a process and its descendants: one that lives on would hold the output open."""
-    with contextlib.suppress(psutil.NoSuchProcess):
-        process = psutil.Process(pid)
-        for each in (*process.children(recursive=True), process):
-            with contextlib.suppress(psutil.NoSuchProcess):
-                each.kill()
+@dataclass(frozen=True, kw_only=True)
+class TrainingRequest:
+    """What is to be trained: `registry` is the address's properties, hashes are 64 hex digits."""
+
+    registry: Mapping[str, str]
+    data: str
+    data_sha256: str
+    code_sha256: str
+    parameters: Mapping[str, Any]
+    fingerprint: str
+
+    def options(self, *, experiment: str = "", data: str = "") -> dict[str, str]:
+        """Return the entry point's options: a job's parameters have these very names."""
+        return {
+            "tracking_uri": self.registry["tracking_uri"],
+            "registry_uri": self.registry.get("registry_uri", ""),
+            "experiment": experiment,
+            "model_name": self.registry["model_name"],
+            "fingerprint": self.fingerprint,
+            "code_sha256": self.code_sha256,
+            "data": data or self.data,
+            "data_sha256": self.data_sha256,
+            "parameters": canonical_json(self.parameters),
+        }
 
 
-def _pump(stream: TextIO, lines: "queue.SimpleQueue[str | None]") -> None:
-    for line in stream:
-        lines.put(line.rstrip("\n"))
-    lines.put(None)
+class Executor(Protocol):
+    """One way to run the training program."""
+
+    def run(self, request: TrainingRequest, *, timeout_seconds: float) -> str:
+        """Train, with progress on stdout, until it has ended well; return the run's page or "".
+
+        Raises:
+            TrainingError: it failed, or took longer than `timeout_seconds` and was stopped.
+        """
+        ...
+
+    def page(self, request: TrainingRequest) -> str:
+        """Return the address of the page of the run that has trained this, or "" without one."""
+        ...

@@ -21,7 +21,7 @@ import psutil
 
 from infra.lifecycle.errors import ProcessError
 
-__all__ = ["ask", "control_path", "instances", "start", "stop"]
+__all__ = ["ask", "control_of", "control_path", "instances", "start", "statuses", "stop"]
 
 _START_SECONDS = 30.0
 _STOP_SECONDS = 15.0
@@ -36,6 +36,11 @@ _DEPLOYER_VARIABLES = ("PULUMI_", "ARM_", "AZURE_", "DATABRICKS_", "MLFLOW_")
 def control_path(run_dir: str, instance: str) -> str:
     """Name the control socket, relative to the project: a socket's path may have 107 bytes."""
     return f"{run_dir}/{instance}.sock"
+
+
+def control_of(props: Mapping[str, Any]) -> str:
+    """Name the control socket of the process that a resource's properties speak of."""
+    return control_path(props["run_dir"], props["instance"])
 
 
 def ask(control: str, **command: Any) -> dict[str, Any] | None:
@@ -63,6 +68,11 @@ def instances(run_dir: str) -> Iterator[tuple[str, psutil.Process]]:
             control = arguments[arguments.index("--control") + 1 :][:1]
             if control and str(Path(control[0]).parent) == run_dir and process.cwd() == here:
                 yield control[0], process
+
+
+def statuses(run_dir: str) -> dict[str, dict[str, Any] | None]:
+    """Ask every process of the run folder, by control socket; None for one that does not answer."""
+    return {control: ask(control, command="status") for control, _ in instances(run_dir)}
 
 
 def start(control: str, settings: Mapping[str, str], log_file: Path) -> dict[str, Any]:

@@ -1,26 +1,24 @@
 """The gate before a stage: nothing is deployed of a release whose figures do not reach it.
 
 A resource, not a hook: when its creation fails, the next `up` judges again, where a failed hook
-would be skipped.
+would be skipped. A stage that promotes takes what another stage proved, and nothing else: here the
+release is chosen, its proof is asked for, and the image that was proven is handed on.
 """
 
-from collections.abc import Sequence
+import re
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
 import pulumi
-from pulumi.dynamic import (
-    CheckResult,
-    CreateResult,
-    DiffResult,
-    Resource,
-    ResourceProvider,
-    UpdateResult,
-)
+from pulumi.dynamic import CheckResult, CreateResult, DiffResult, Resource, UpdateResult
+from pulumi.output import contains_unknowns
 
+from contract.release import TAG_PROVEN
+from infra.lifecycle.databricks import CredentialProvider
 from infra.lifecycle.errors import GateError, RegistryError
 from infra.lifecycle.gates import Gate, Verdict, judge
-from infra.lifecycle.registry import Registry, Release
+from infra.lifecycle.registry import Registry, RegistryAddress, Release
 
 __all__ = ["ReleaseGate", "ReleaseGateArgs", "ReleaseGateProvider"]
 
@@ -29,108 +27,194 @@ __all__ = ["ReleaseGate", "ReleaseGateArgs", "ReleaseGateProvider"]
 class ReleaseGateArgs:
     """Which release would reach which stage, and the gates in between.
 
+    `promote_from` is the stage that must have proven the release, with an image by digest, or empty
+    where a release comes from training. An empty `version` means the one that `promote_from` has.
     `pinned` says that a person chose this version by config (a rollback): the gates' absolute
-    bounds are still judged, a comparison with the release it replaces is not.
+    bounds are still judged, a comparison with another release is not, and a proof of the stage
+    itself counts as well. `compared_with` is the stage whose release the comparing gates look at.
     """
 
-    model_name: str
-    tracking_uri: pulumi.Input[str]
+    registry: RegistryAddress
     stage: str
     version: pulumi.Input[str]
+    promote_from: str
     pinned: bool
+    compared_with: str
     gates: Sequence[Gate]
 
 
-_JUDGED_BY = ("model_name", "tracking_uri", "stage", "version", "pinned", "gates")
+_ASKED = ("registry", "stage", "promote_from", "pinned", "compared_with", "gates")
+_FOUND = ("version", "bundle_sha256", "metrics", "image", "verdicts")
+_IMAGE = re.compile(r"[^\s@/]+/[^\s@]+@sha256:[0-9a-f]{64}")
+"""Server, repository and digest: what a cluster pulls, and nobody can change."""
 
 
-class ReleaseGateProvider(ResourceProvider):
-    """Judges a release's registered figures."""
+@dataclass(frozen=True, kw_only=True)
+class _Judgement:
+    """What is known of the release; `refusal` says why it may not even be judged, or is empty."""
 
-    serialize_as_secret_always = False
+    release: Release | None
+    image: str
+    refusal: str
+    verdicts: list[Verdict]
+
+    def props(self) -> dict[str, Any]:
+        """Name what was found as the resource does; without a release, the refusal alone."""
+        texts = [verdict.text for verdict in self.verdicts]
+        if self.refusal:
+            texts.insert(0, self.refusal)
+        if self.release is None:
+            return {"verdicts": texts}
+        return {
+            "version": self.release.version,
+            "bundle_sha256": self.release.bundle_sha256,
+            "metrics": self.release.metrics,
+            "image": self.image,
+            "verdicts": texts,
+        }
+
+
+class ReleaseGateProvider(CredentialProvider):
+    """Judges a release's registered figures, and its proof."""
 
     def check(self, olds: dict[str, Any], news: dict[str, Any]) -> CheckResult:
-        """Add the release's figures and the verdicts, so that a preview shows them.
+        """Add the release, its figures and the verdicts, so that a preview shows them.
 
-        What was judged before is not judged again: a release's figures never change.
+        What was judged before is not judged again: a release's figures never change. Which release
+        a stage has does, so that one is always asked for.
         """
-        if not all(isinstance(news[key], str) for key in ("version", "tracking_uri")):
+        if contains_unknowns(news):
             return CheckResult(news, [])
-        if _same(olds, news):
-            return CheckResult({**news, "verdicts": olds["verdicts"]}, [])
+        if news.get("version") and _same(olds, news, (*_ASKED, "version")):
+            return CheckResult({**news, **_found(olds)}, [])
         try:
-            _, verdicts = _judge(news)
+            inputs = {**news, **_judge(self._registry(news), news).props()}
         except RegistryError:
             # A preview with no registry at hand shows the rest; create asks again, and says why.
             return CheckResult(news, [])
-        return CheckResult({**news, "verdicts": [verdict.text for verdict in verdicts]}, [])
+        if _same(olds, inputs, (*_ASKED, "version", "image")):
+            inputs.update(_found(olds))
+        return CheckResult(inputs, [])
 
     def diff(self, _id: str, olds: dict[str, Any], news: dict[str, Any]) -> DiffResult:
-        """Judge again when the release, the stage or the gates differ."""
-        return DiffResult(changes=not _same(olds, news))
+        """Judge again when the release, its image, the stage or the gates differ."""
+        return DiffResult(changes=not _same(olds, news, (*_ASKED, "version", "image")))
 
     def create(self, props: dict[str, Any]) -> CreateResult:
-        """Let the release pass, or say which gate it fails.
+        """Let the release pass, or say what it fails.
 
         Raises:
-            GateError: a gate does not hold; the message has the figure and the bound.
+            GateError: a gate does not hold (the message has the figure and the bound), or the
+                stage to promote from has not proven the release (it says how to).
             RegistryError: the registry does not answer or has no such version.
         """
-        return CreateResult(id_=f"{props['model_name']}@{props['stage']}", outs=_pass(props))
+        id_ = f"{props['registry']['model_name']}@{props['stage']}"
+        return CreateResult(id_=id_, outs=self._pass(props))
 
     def update(self, _id: str, _olds: dict[str, Any], news: dict[str, Any]) -> UpdateResult:
         """Judge the new release by the new gates, as `create` does."""
-        return UpdateResult(outs=_pass(news))
+        return UpdateResult(outs=self._pass(news))
+
+    def _registry(self, props: Mapping[str, Any]) -> Registry:
+        return Registry(props["registry"], self.credentials)
+
+    def _pass(self, props: dict[str, Any]) -> dict[str, Any]:
+        judgement = _judge(self._registry(props), props)
+        if judgement.refusal:
+            raise GateError(judgement.refusal)
+        outs = {**props, **judgement.props()}
+        if not all(verdict.holds for verdict in judgement.verdicts):
+            failed = "\n  ".join(v.text for v in judgement.verdicts if not v.holds)
+            raise GateError(
+                f"release {outs['version']} of {props['registry']['model_name']!r} does not reach "
+                f"the stage {props['stage']!r}, which keeps what it has:\n  {failed}\n"
+                "Train a better release, pin one with `releaseVersion`, or change `gates`."
+            )
+        return outs
 
 
-def _same(olds: dict[str, Any], news: dict[str, Any]) -> bool:
-    return bool(olds) and all(olds.get(key) == news[key] for key in _JUDGED_BY)
+def _same(olds: Mapping[str, Any], news: Mapping[str, Any], keys: Sequence[str]) -> bool:
+    """Whether what was judged before is what would be judged now."""
+    return all(key in olds for key in _FOUND) and all(olds.get(k) == news.get(k) for k in keys)
 
 
-def _judge(props: dict[str, Any]) -> tuple[Release, list[Verdict]]:
-    registry = Registry(props["tracking_uri"], props["model_name"])
-    release = registry.release(props["version"])
-    current = None if props["pinned"] else registry.at_stage(props["stage"])
+def _found(olds: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: olds[key] for key in _FOUND}
+
+
+def _judge(registry: Registry, props: Mapping[str, Any]) -> _Judgement:
+    release = _candidate(registry, props)
+    if release is None:
+        before = props["promote_from"]
+        refusal = f"{before} has proven nothing yet: run `pulumi up -s {before}` first"
+        return _Judgement(release=None, image="", refusal=refusal, verdicts=[])
+    image = _image(registry, props, release.version)
+    refusal = "" if image or not props["promote_from"] else _unproven(props, release.version)
+    current = None if props["pinned"] else registry.at_stage(props["compared_with"])
     gates = [Gate(**gate) for gate in props["gates"]]
-    return release, judge(gates, release.metrics, current.metrics if current else None)
+    verdicts = judge(gates, release.metrics, current.metrics if current else None)
+    return _Judgement(release=release, image=image, refusal=refusal, verdicts=verdicts)
 
 
-def _pass(props: dict[str, Any]) -> dict[str, Any]:
-    release, verdicts = _judge(props)
-    if not all(verdict.holds for verdict in verdicts):
-        failed = "\n  ".join(verdict.text for verdict in verdicts if not verdict.holds)
-        raise GateError(
-            f"release {release.version} of {props['model_name']!r} does not reach the stage "
-            f"{props['stage']!r}, which keeps what it has:\n  {failed}\n"
-            "Train a better release, pin one with `releaseVersion`, or change `gates`."
-        )
-    texts = [verdict.text for verdict in verdicts]
-    return {
-        **props,
-        "verdicts": texts,
-        "bundle_sha256": release.bundle_sha256,
-        "metrics": release.metrics,
-    }
+def _candidate(registry: Registry, props: Mapping[str, Any]) -> Release | None:
+    """Find the release: the given one, else what the stage before has.
+
+    Where the stage before was destroyed, what it promoted stays promoted.
+    """
+    if props.get("version"):
+        return registry.release(props["version"])
+    return registry.at_stage(props["promote_from"]) or registry.at_stage(props["stage"])
+
+
+def _image(registry: Registry, props: Mapping[str, Any], version: str) -> str:
+    """Find the image that was proven; a pinned release comes back with the stage's own."""
+    for stage in _provers(props):
+        image = str(registry.proof(version, stage).get("image", ""))
+        if _IMAGE.fullmatch(image):
+            return image
+    return ""
+
+
+def _provers(props: Mapping[str, Any]) -> list[str]:
+    own = [props["stage"]] if props["pinned"] else []
+    return [*own, *filter(None, [props["promote_from"]])]
+
+
+def _unproven(props: Mapping[str, Any], version: str) -> str:
+    before, tags = props["promote_from"], (f"`{TAG_PROVEN}{stage}`" for stage in _provers(props))
+    return (
+        f"release {version} of {props['registry']['model_name']!r} may not reach the stage "
+        f"{props['stage']!r}: it has no {' or '.join(tags)} with an image by digest. Have {before} "
+        f"prove it (`pulumi config set releaseVersion {version} -s {before}`, then "
+        f"`pulumi up -s {before}`), or choose a release that was proven"
+    )
 
 
 class ReleaseGate(Resource, module="lifecycle", name="ReleaseGate"):
-    """A release that has passed a stage's gates."""
+    """A release that has passed a stage's gates.
+
+    `image` is what was proven, `server/repository@sha256:…`, or empty where there is no proof yet.
+    """
 
     version: pulumi.Output[str]
     bundle_sha256: pulumi.Output[str]
     metrics: pulumi.Output[dict[str, float]]
+    image: pulumi.Output[str]
+    verdicts: pulumi.Output[list[str]]
 
     def __init__(
         self, name: str, args: ReleaseGateArgs, *, opts: pulumi.ResourceOptions | None = None
     ) -> None:
         props = {
-            "model_name": args.model_name,
-            "tracking_uri": args.tracking_uri,
+            **dict.fromkeys(_FOUND),
+            "registry": args.registry.props(),
             "stage": args.stage,
-            "version": args.version,
+            # Left out where it is to be found: it is an output then, and not known before.
+            "version": None if args.version == "" else args.version,
+            "promote_from": args.promote_from,
             "pinned": args.pinned,
+            "compared_with": args.compared_with,
             "gates": [_bounds(gate) for gate in args.gates],
-            **dict.fromkeys(("verdicts", "bundle_sha256", "metrics")),
         }
         super().__init__(ReleaseGateProvider(), name, props, opts)
 

@@ -6,6 +6,7 @@ that waits in it, outlives both, so that a switch loses no request.
 
 import errno
 import socket
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -48,19 +49,19 @@ class TrafficSwitchProvider(ResourceProvider):
 
     def check(self, _olds: dict[str, Any], news: dict[str, Any]) -> CheckResult:
         """Refuse, before anything is changed, an address that another program holds."""
-        if _is_free(news["host"], int(news["port"])) or _holder(news) is not None:
+        if _is_free(news["host"], int(news["port"])):
             return CheckResult(news, [])
+        ours = process.statuses(news["run_dir"])
         # One of ours that does not answer may hold the port: it is ended before the switch is made.
-        ours = [control for control, _ in process.instances(news["run_dir"])]
-        if all(process.ask(control, command="status") for control in ours):
-            return CheckResult(news, [CheckFailure("port", _taken(news))])
-        return CheckResult(news, [])
+        if None in ours.values() or _among(ours, news) is not None:
+            return CheckResult(news, [])
+        return CheckResult(news, [CheckFailure("port", _taken(news))])
 
     def diff(self, _id: str, olds: dict[str, Any], news: dict[str, Any]) -> DiffResult:
         """Switch when another process, or another address, is asked for, or the holder is gone."""
         keys = ("host", "port", "instance", "pid")
         changed = any(olds[key] != news[key] for key in keys)
-        return DiffResult(changes=changed or _holder(news) != _control(news))
+        return DiffResult(changes=changed or _holder(news) != process.control_of(news))
 
     def create(self, props: dict[str, Any]) -> CreateResult:
         """Have the process answer on the public address.
@@ -83,7 +84,7 @@ class TrafficSwitchProvider(ResourceProvider):
 
 
 def _switch(props: dict[str, Any]) -> dict[str, Any]:
-    target, holder = _control(props), _holder(props)
+    target, holder = process.control_of(props), _holder(props)
     answer = process.ask(
         target,
         command="publish",
@@ -101,12 +102,15 @@ def _switch(props: dict[str, Any]) -> dict[str, Any]:
 
 def _holder(props: dict[str, Any]) -> str | None:
     """Find the control socket of our process that answers on the address."""
+    return _among(process.statuses(props["run_dir"]), props)
+
+
+def _among(ours: Mapping[str, Mapping[str, Any] | None], props: dict[str, Any]) -> str | None:
     address = f"{props['host']}:{int(props['port'])}"
-    for control, _ in process.instances(props["run_dir"]):
-        status = process.ask(control, command="status")
-        if status is not None and status["public"] == address:
-            return control
-    return None
+    answering = (
+        control for control, status in ours.items() if status and status["public"] == address
+    )
+    return next(answering, None)
 
 
 def _is_free(host: str, port: int) -> bool:
@@ -118,10 +122,6 @@ def _is_free(host: str, port: int) -> bool:
         except OSError as error:
             return error.errno != errno.EADDRINUSE
         return True
-
-
-def _control(props: dict[str, Any]) -> str:
-    return process.control_path(props["run_dir"], props["instance"])
 
 
 def _taken(props: dict[str, Any]) -> str:

@@ -390,25 +390,6 @@ def test_the_programs_delete_before_replace_deletes_first(house: House) -> None:
     assert house.world.calls() == ["delete a", "create a"]
 
 
-@pytest.mark.parametrize(
-    "call",
-    [
-        'pulumi.runtime.invoke("azure-native:authorization:getClientConfig", {})',
-        'Thing.func.get("a", "some-id")',
-    ],
-)
-def test_what_only_a_plugin_can_answer_is_refused(house: House, call: str) -> None:
-    with pytest.raises(EngineError, match="needs the Pulumi CLI: run again with ENGINE=pulumi"):
-        house.preview(
-            f"""
-            class Foreign(pulumi.CustomResource):
-                def __init__(self, name, opts=None):
-                    super().__init__("some:index:Thing", name, {{}}, opts)
-            {call.replace("Thing.func.get", "(lambda n, i: Foreign(n, ResourceOptions(id=i)))")}
-            """
-        )
-
-
 # Outputs of the stack
 
 

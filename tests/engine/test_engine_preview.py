@@ -165,6 +165,32 @@ def test_a_secret_input_of_a_foreign_resource_is_not_shown(house: House) -> None
     assert house.planned(program)["group"].changed == {"a": "[secret]"}
 
 
+LOOKUPS = {
+    "function": 'pulumi.runtime.invoke_output("azure-native:x:getY", {"a": "1"})["answer"]',
+    "resource": 'Foreign("shared", "some-id").made',
+    "stack": 'pulumi.StackReference("shared").require_output("version")',
+}
+FOREIGN_CLASS = """
+class Foreign(pulumi.CustomResource):
+    made: pulumi.Output[str]
+    def __init__(self, name, id):
+        super().__init__("some:index:Thing", name, {"made": None}, ResourceOptions(id=id))
+"""
+
+
+@pytest.mark.parametrize("lookup", LOOKUPS)
+def test_what_only_others_can_look_up_is_unknown_in_a_preview(house: House, lookup: str) -> None:
+    steps = house.planned(f'{FOREIGN_CLASS}\nThing("b", value={LOOKUPS[lookup]})')
+    assert steps["b"].changed["value"] == "[unknown]"
+
+
+@pytest.mark.parametrize("lookup", LOOKUPS)
+def test_apply_refuses_lookups_before_anything_is_touched(house: House, lookup: str) -> None:
+    with pytest.raises(EngineError, match=r"of other providers.*Nothing was"):
+        house.apply(f'{FOREIGN_CLASS}\nThing("a")\nThing("b", value={LOOKUPS[lookup]})')
+    assert house.world.calls() == []
+
+
 # What is printed
 
 
@@ -179,6 +205,6 @@ def test_a_printed_preview_has_a_line_a_resource_and_one_an_input(
     house: House, capsys: pytest.CaptureFixture[str]
 ) -> None:
     out = printed(house.planned(f'a = Thing("a"); Thing("b", value=a.made)\n{FOREIGN}'), capsys)
-    assert " + b          Thing          create\n" in out
+    assert f" + {'b':<26} {'Thing':<28} create\n" in out
     assert "       value: [unknown]\n" in out
-    assert " + group      ResourceGroup  create  (needs the Pulumi CLI)\n" in out
+    assert f" + {'group':<26} {'ResourceGroup':<28} by azure-native\n" in out

@@ -47,18 +47,16 @@ def test_what_stays_the_same_has_one_line(capsys: pytest.CaptureFixture[str]) ->
 def test_a_plan_has_the_inputs_that_differ_in_order(capsys: pytest.CaptureFixture[str]) -> None:
     StepPrinter(planned=True)(step("update", b=[1.0, "x"], a="text", key="[secret]"))
     assert capsys.readouterr().out.splitlines() == [
-        " ~ gate       Gate           update",
+        f" ~ {'gate':<26} {'Gate':<28} update",
         "       a: text",
         '       b: [1.0, "x"]',
         "       key: [secret]",
     ]
 
 
-def test_a_foreign_resource_says_what_it_needs(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_foreign_resource_says_whose_it_is(capsys: pytest.CaptureFixture[str]) -> None:
     StepPrinter(planned=True)(step("foreign"))
-    assert (
-        capsys.readouterr().out == " + gate       Gate           create  (needs the Pulumi CLI)\n"
-    )
+    assert capsys.readouterr().out == f" + {'gate':<26} {'Gate':<28} by pulumi-python\n"
 
 
 @pytest.mark.parametrize(("length", "shown"), [(100, 100), (101, 100), (5000, 100)])
@@ -75,22 +73,27 @@ def test_counts_are_by_operation() -> None:
     assert counts([]) == "nothing to do"
 
 
+OUTPUTS: dict[str, Any] = {
+    "apiUrl": "http://127.0.0.1:8000",
+    "docsUrl": "http://127.0.0.1:8000/docs",
+    "apiKey": "the-key-itself",
+    "apiKeyFile": "/a folder/api.key",
+    "modelName": "employee-attrition",
+    "modelVersion": "3",
+    "stage": "local",
+    "metrics": {"cv_roc_auc": 0.81234, "cv_brier": 0.1, "other": 1.0},
+    "smokeTest": {"records": 50.0, "max_difference": 3e-16},
+    "mlflowTrackingUri": "sqlite:////x/mlflow.db",
+    "exampleRequest": "/x/example.json",
+}
+
+
+def test_the_summary_says_where_a_containers_log_is() -> None:
+    assert "docker logs -f 0123456789ab\n" in summary({**OUTPUTS, "container": "0123456789abcdef"})
+
+
 def test_the_summary_has_every_address() -> None:
-    outputs: dict[str, Any] = {
-        "apiUrl": "http://127.0.0.1:8000",
-        "docsUrl": "http://127.0.0.1:8000/docs",
-        "apiKey": "the-key-itself",
-        "apiKeyFile": "/a folder/api.key",
-        "modelName": "employee-attrition",
-        "modelVersion": "3",
-        "stage": "local",
-        "metrics": {"cv_roc_auc": 0.81234, "cv_brier": 0.1, "other": 1.0},
-        "smokeTest": {"records": 50.0, "max_difference": 3e-16},
-        "mlflowTrackingUri": "sqlite:////x/mlflow.db",
-        "logFile": "/x/api.log",
-        "exampleRequest": "/x/example.json",
-    }
-    text = summary(outputs)
+    text = summary({**OUTPUTS, "logFile": "/x/api.log"})
     for shown in (
         "http://127.0.0.1:8000  (documentation: http://127.0.0.1:8000/docs)",
         "employee-attrition version 3, stage local",

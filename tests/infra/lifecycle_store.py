@@ -4,13 +4,18 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from infra.lifecycle.registry import Registry
+from infra.lifecycle.registry import Registry, RegistryAddress
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
 
 MODEL = "employee-attrition"
 FIGURES = {"cv_roc_auc": 0.82, "cv_brier": 0.10}
+
+
+def address(uri: str, model: str = MODEL) -> dict[str, Any]:
+    """Return the address of a model in the store at `uri`, as resources store it."""
+    return dict(RegistryAddress(model_name=model, tracking_uri=uri).props())
 
 
 class Store:
@@ -27,8 +32,13 @@ class Store:
         return MlflowClient(self.uri, self.uri)
 
     @property
+    def address(self) -> dict[str, str]:
+        """Return the address as resources store it."""
+        return address(self.uri)
+
+    @property
     def registry(self) -> Registry:
-        return Registry(self.uri, MODEL)
+        return Registry(self.address)
 
     def create_model(self) -> None:
         self.client.create_registered_model(MODEL)
@@ -55,6 +65,13 @@ class Store:
 
     def point(self, stage: str, version: str) -> None:
         self.client.set_registered_model_alias(MODEL, stage, version)
+
+    def tag(self, version: str, key: str, value: str) -> None:
+        self.client.set_model_version_tag(MODEL, version, key, value)
+
+    def prove(self, version: str, stage: str, image: str) -> None:
+        """Write the proof that a stage leaves, without moving its alias."""
+        self.tag(version, f"proven_{stage}", json.dumps({"image": image, "records": 25}))
 
     def stages(self) -> dict[str, str]:
         model: Any = self.client.get_registered_model(MODEL)

@@ -11,9 +11,9 @@ from pathlib import Path
 import psutil
 import pytest
 
-from infra.lifecycle import executor
+from infra.lifecycle import executor_process
 from infra.lifecycle.errors import TrainingError
-from infra.lifecycle.executor import run_process
+from infra.lifecycle.executor_process import run_process
 
 ROOT = Path(__file__).parents[2]
 
@@ -87,7 +87,7 @@ def test_more_than_a_pipe_holds_passes_through() -> None:
 def test_a_silent_child_is_said_to_be_still_running(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(executor, "_SILENCE_SECONDS", 0.1)
+    monkeypatch.setattr(executor_process, "_SILENCE_SECONDS", 0.1)
     run("import time; time.sleep(1); print('done')")
     out = capsys.readouterr().out
     assert "… still running after" in out
@@ -165,7 +165,7 @@ def test_the_child_ends_when_its_parent_is_killed(folder: Path) -> None:
         [
             sys.executable,
             "-c",
-            "from pathlib import Path; from infra.lifecycle.executor import run_process\n"
+            "from pathlib import Path; from infra.lifecycle.executor_process import run_process\n"
             "run_process(['child'], log_file=Path('run.log'), timeout_seconds=3600)",
         ],
         env={**os.environ, "PYTHONPATH": str(ROOT)},
@@ -187,7 +187,7 @@ def test_the_child_is_killed_when_the_run_is_interrupted(folder: Path) -> None:
         [
             sys.executable,
             "-c",
-            "from pathlib import Path; from infra.lifecycle.executor import run_process\n"
+            "from pathlib import Path; from infra.lifecycle.executor_process import run_process\n"
             "run_process(['child'], log_file=Path('run.log'), timeout_seconds=3600)",
         ],
         env={**os.environ, "PYTHONPATH": str(ROOT)},

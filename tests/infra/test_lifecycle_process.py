@@ -12,13 +12,13 @@ from typing import Any
 
 import psutil
 import pytest
-from lifecycle_store import MODEL, Store
+from lifecycle_store import Store, address
 from pulumi.output import Unknown
 
 from contract import release
 from infra.lifecycle import process
 from infra.lifecycle.api_process import ApiProcessProvider
-from infra.lifecycle.errors import AddressError, ProcessError, SmokeTestError
+from infra.lifecycle.errors import AddressError, ProcessError, RegistryError, SmokeTestError
 from infra.lifecycle.smoke_test import SmokeTestProvider
 from infra.lifecycle.traffic_switch import TrafficSwitchProvider
 
@@ -347,13 +347,12 @@ def released(store: Store, tmp_path: Path) -> dict[str, Any]:
     (bundle / "content.json").write_text("{}")
     sha256 = release.seal(bundle)
     version = store.add(source=tmp_path / "model")
-    return api(tracking_uri=store.uri, model_name=MODEL, version=version, bundle_sha256=sha256)
+    return api(registry=store.address, version=version, bundle_sha256=sha256)
 
 
 def api(**changes: Any) -> dict[str, Any]:
     return {
-        "model_name": "m",
-        "tracking_uri": "sqlite:///x.db",
+        "registry": address("sqlite:///x.db"),
         "version": "1",
         "bundle_sha256": "b" * 64,
         "api_key_sha256": "c" * 64,
@@ -379,14 +378,7 @@ def served(news: dict[str, Any]) -> dict[str, Any]:
 def test_a_generation_is_decided_by_release_key_log_and_code(project: Path) -> None:
     first = checked(api())["generation"]
     assert checked(api(run_dir="other", releases_dir="other"))["generation"] == first
-    decides = (
-        "model_name",
-        "tracking_uri",
-        "version",
-        "bundle_sha256",
-        "api_key_sha256",
-        "log_file",
-    )
+    decides = ("registry", "version", "bundle_sha256", "api_key_sha256", "log_file")
     others = {checked(api(**{key: "x"}))["generation"] for key in decides}
     for package in ("app", "contract"):
         (project / package / "new.py").write_text("")
@@ -394,9 +386,18 @@ def test_a_generation_is_decided_by_release_key_log_and_code(project: Path) -> N
     assert len(others - {first}) == len(decides) + 2
 
 
-@pytest.mark.parametrize("key", ["version", "bundle_sha256", "api_key_sha256"])
-def test_a_generation_is_not_known_before_what_decides_it(key: str) -> None:
-    news = api(**{key: Unknown()})
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"version": Unknown()},
+        {"bundle_sha256": Unknown()},
+        {"api_key_sha256": Unknown()},
+        {"registry": {**address("x"), "host": Unknown()}},
+    ],
+    ids=lambda change: next(iter(change)),
+)
+def test_a_generation_is_not_known_before_what_decides_it(change: dict[str, Any]) -> None:
+    news = api(**change)
     assert checked(news) == news
     olds = {**checked(api()), "instance": "i", "pid": 1}
     assert API.diff("id", olds, news).replaces == ["generation"]
@@ -474,7 +475,7 @@ def test_an_altered_release_in_the_registry_is_not_served(
     released: dict[str, Any], tmp_path: Path
 ) -> None:
     (tmp_path / "model" / release.BUNDLE_PATH / "content.json").write_text("[]")
-    with pytest.raises(ProcessError, match=r"release 1 in the registry: .*content\.json.*altered"):
+    with pytest.raises(RegistryError, match=r"release 1 in the registry: .*content\.json.*altered"):
         served(released)
     assert running() == {}
     assert list(Path("releases").iterdir()) == []

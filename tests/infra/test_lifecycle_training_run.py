@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 from lifecycle_store import FIGURES, MODEL, Store
+from pulumi.output import Unknown
 
 from infra.lifecycle.errors import TrainingError
 from infra.lifecycle.training_run import TrainingRunProvider
@@ -30,16 +31,28 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return root
 
 
-def inputs(store: Store | None = None, **changes: Any) -> dict[str, Any]:
+PROCESS = {"kind": "process", "artifacts": "artifacts", "log_file": "logs/training.log"}
+
+
+def address(store: Store | None = None, **changes: Any) -> dict[str, Any]:
     return {
         "model_name": MODEL,
         "tracking_uri": store.uri if store else "sqlite:///nowhere.db",
-        "artifacts": "artifacts",
+        "registry_uri": "",
+        "host": "",
+        "azure_resource_id": "",
+        **changes,
+    }
+
+
+def inputs(store: Store | None = None, **changes: Any) -> dict[str, Any]:
+    return {
+        "registry": address(store),
+        "executor": PROCESS,
         "data": "data.csv",
         "parameters": {"seed": 7.0},
         "code": ["contract", "training"],
         "retrain": "",
-        "log_file": "logs/training.log",
         "timeout_minutes": 1.0,
         **changes,
     }
@@ -69,7 +82,9 @@ DECIDES: dict[str, Callable[[Path], dict[str, Any]]] = {
 }
 DOES_NOT: dict[str, Callable[[Path], dict[str, Any]]] = {
     "nothing": lambda _: {},
-    "where it logs": lambda _: {"log_file": "elsewhere.log"},
+    "where it logs": lambda _: {"executor": {**PROCESS, "log_file": "elsewhere.log"}},
+    "where it runs": lambda _: {"executor": {"kind": "databricks", "job_id": "7"}},
+    "how the engine writes a number": lambda _: {"parameters": {"seed": 7}},
     "how long it may take": lambda _: {"timeout_minutes": 2.0},
     "the same bytes from elsewhere": lambda root: {
         "data": str((root / "data.csv").rename(root / "other.csv"))
@@ -114,19 +129,79 @@ def test_nothing_changed_is_no_change(store: Store) -> None:
     assert PROVIDER.diff("id", {**news, "version": "1"}, news).changes is False
 
 
-@pytest.mark.parametrize("key", ["fingerprint", "tracking_uri", "model_name"])
-def test_another_run_another_registry_or_another_model_is_a_new_release(
+def test_another_fingerprint_is_another_run(store: Store) -> None:
+    news = checked(inputs(store))
+    result = PROVIDER.diff("id", {**news, "fingerprint": "other"}, news)
+    assert (result.changes, result.replaces) == (True, ["fingerprint"])
+
+
+@pytest.mark.parametrize("key", ["tracking_uri", "registry_uri", "model_name", "host"])
+def test_another_registry_or_another_model_needs_a_release_of_its_own(
     store: Store, key: str
 ) -> None:
     news = checked(inputs(store))
-    result = PROVIDER.diff("id", {**news, key: "other"}, news)
-    assert (result.changes, result.replaces) == (True, [key])
+    olds = {**news, "registry": {**news["registry"], key: "other"}}
+    result = PROVIDER.diff("id", olds, news)
+    assert (result.changes, result.replaces) == (True, ["registry"])
 
 
-def test_a_changed_log_file_or_time_limit_trains_nothing(store: Store) -> None:
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"executor": {**PROCESS, "log_file": "other"}},
+        {"executor": {"kind": "databricks", "job_id": "7", "experiment": "", "data_path": ""}},
+        {"timeout_minutes": 9.0},
+    ],
+    ids=["log file", "where it runs", "time limit"],
+)
+def test_how_it_is_executed_trains_nothing(store: Store, change: dict[str, Any]) -> None:
     olds = checked(inputs(store))
-    news = checked(inputs(store, log_file="other", timeout_minutes=9.0))
+    news = checked(inputs(store, **change))
     assert PROVIDER.diff("id", olds, news).changes is False
+
+
+def test_a_state_that_knew_no_address_trains_or_adopts_anew(store: Store) -> None:
+    """What version 0.1.0 left: the registry's URI and the model's name, and no address."""
+    news = checked(inputs(store))
+    olds = {**news, "model_name": MODEL, "tracking_uri": store.uri}
+    del olds["registry"], olds["executor"]
+    result = PROVIDER.diff("id", olds, news)
+    assert (result.changes, result.replaces) == (True, ["registry"])
+
+
+UNKNOWN: Any = Unknown()
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"registry": UNKNOWN},
+        {"registry": address(tracking_uri="databricks", host=UNKNOWN, model_name=UNKNOWN)},
+        {"executor": {"kind": "databricks", "job_id": UNKNOWN}},
+        {"executor": UNKNOWN},
+    ],
+    ids=["registry", "host and model", "job", "executor"],
+)
+def test_a_preview_needs_no_cloud(change: dict[str, Any]) -> None:
+    """The first one knows neither workspace nor job, and shows the hashes all the same."""
+    props = inputs(registry=address(tracking_uri="databricks"))
+    news = checked({**props, **change})
+    assert len(news["fingerprint"]) == 64
+    assert PROVIDER.diff("id", checked(props), news).changes is False
+
+
+@pytest.mark.parametrize("key", ["data", "parameters", "retrain", "code"])
+def test_inputs_that_nobody_knows_yet_are_left_alone(key: str) -> None:
+    props = inputs(registry=address(tracking_uri="databricks"))
+    news = checked({**props, key: UNKNOWN})
+    assert "fingerprint" not in news
+    assert news[key] is UNKNOWN
+
+
+def test_a_package_that_is_missing_fails_the_check_and_names_the_key() -> None:
+    (failure,) = PROVIDER.check({}, inputs(code=["contract", "missing"])).failures
+    assert failure.property == "code"
+    assert "no folder 'missing'" in failure.reason
 
 
 def test_a_registry_that_was_deleted_is_trained_for_again(store: Store) -> None:
@@ -150,12 +225,16 @@ def test_a_release_with_the_same_fingerprint_is_adopted_and_nothing_trained(
     assert result.outs["adopted"] is True
     assert result.outs["version"] == version
     assert result.outs["metrics"] == FIGURES
+    assert result.outs["run_url"] == ""
     assert not (project / "arguments.json").exists()
 
 
 def test_training_gets_everything_that_decides_it(store: Store, project: Path) -> None:
     props = checked(inputs(store))
-    with pytest.raises(TrainingError, match=r"ended well but registered no release.*fingerprint"):
+    with pytest.raises(
+        TrainingError,
+        match=r"ended well but registered no release.*fingerprint.*see logs/training\.log",
+    ):
         PROVIDER.create(props)
     arguments = (project / "arguments.json").read_text()
     for part in (
@@ -166,7 +245,7 @@ def test_training_gets_everything_that_decides_it(store: Store, project: Path) -
         f"--data-sha256={props['data_sha256']}",
         "--data=data.csv",
         "--artifacts=artifacts",
-        r"--parameters={\"seed\": 7.0}",
+        r"--parameters={\"seed\": 7}",
         "--exit-with-stdin",
     ):
         assert part in arguments

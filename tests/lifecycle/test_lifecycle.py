@@ -91,7 +91,7 @@ print(json.dumps({"models": found, "tags": dict(version.tags), "metrics": run.da
     assert all(model == [True, True] for model in found["models"].values())
     tags = found["tags"]
     assert {"fingerprint", "data_sha256", "code_sha256", "bundle_sha256", "metrics"} <= tags.keys()
-    assert json.loads(tags["proven.local"])["records"] == 25
+    assert json.loads(tags["proven_local"])["records"] == 25
     assert found["metrics"]["cv_roc_auc"] > 0.8
     assert found["params"]
     assert "model-card.md" in found["artifacts"]

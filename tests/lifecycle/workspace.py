@@ -3,7 +3,6 @@
 import contextlib
 import http.client
 import json
-import os
 import re
 import shutil
 import socket
@@ -21,7 +20,7 @@ import psutil
 import yaml
 
 ROOT = Path(__file__).resolve().parents[2]
-_COPIED = ("__main__.py", "app", "contract", "engine", "infra", "stacks", "training")
+_NOT_COPIED = ("[.]*", "__pycache__", "docs", "tests")
 _UP_SECONDS = 300
 _PAUSE_SECONDS = 0.01
 
@@ -39,13 +38,7 @@ class Workspace:
     """A checkout with its own `.local`, and a port that was free when it was made."""
 
     def __init__(self, folder: Path) -> None:
-        folder.mkdir(parents=True, exist_ok=True)
-        for name in (*_COPIED, *(path.name for path in ROOT.glob("Pulumi*.yaml"))):
-            source = ROOT / name
-            if source.is_dir():
-                shutil.copytree(source, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
-            else:
-                shutil.copy(source, folder / name)
+        shutil.copytree(ROOT, folder, ignore=shutil.ignore_patterns(*_NOT_COPIED))
         (folder / ".venv").symlink_to(ROOT / ".venv")
         self.folder = folder
         self.first_up: Result | None = None
@@ -148,9 +141,6 @@ class Workspace:
                     found.append(process)
         return found
 
-    def example(self) -> bytes:
-        return Path(self.outputs()["exampleRequest"]).read_bytes()
-
 
 @dataclass
 class Load:
@@ -210,7 +200,3 @@ def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return probe.getsockname()[1]
-
-
-def pulumi_command() -> str | None:
-    return shutil.which("pulumi", path=os.environ.get("PATH"))

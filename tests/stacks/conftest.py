@@ -2,9 +2,9 @@ import shutil
 from pathlib import Path
 
 import pytest
-from stacks_recorder import ROOT
 
 from engine.project import load
+from tests.recorder import ROOT
 
 
 @pytest.fixture

@@ -8,10 +8,11 @@ from pathlib import Path
 
 import dill  # pyright: ignore[reportMissingTypeStubs] - it ships none
 import pytest
-from stacks_recorder import EVIDENCE, METRICS, PROJECT, Recorder, known, run
+from stacks_recorder import EVIDENCE, METRICS, run
 
 import stacks
-from stacks.settings import SettingsError
+from stacks.reader import SettingsError
+from tests.recorder import PROJECT, ROOT, Recorder, known
 
 TYPE = "pulumi-python:dynamic/lifecycle:"
 RESOURCES = {
@@ -59,27 +60,40 @@ def test_a_provider_is_pickled_by_reference_to_a_pinned_class(program: Recorder,
 # Inputs
 
 
-def test_training_gets_what_decides_it(program: Recorder, folder: Path) -> None:
-    assert program["training"].inputs == {
+def registry(folder: Path) -> dict[str, str]:
+    return {
         "model_name": "employee-attrition",
         "tracking_uri": f"sqlite:///{folder}/.local/mlflow/mlflow.db",
-        "artifacts": f"{folder}/.local/mlflow/artifacts",
+        "registry_uri": "",
+        "host": "",
+        "azure_resource_id": "",
+    }
+
+
+def test_training_gets_what_decides_it(program: Recorder, folder: Path) -> None:
+    assert program["training"].inputs == {
+        "registry": registry(folder),
+        "executor": {
+            "kind": "process",
+            "artifacts": f"{folder}/.local/mlflow/artifacts",
+            "log_file": ".local/logs/training.log",
+        },
         "data": "package",
         "parameters": {},
         "code": ["contract", "training"],
         "retrain": "",
-        "log_file": ".local/logs/training.log",
         "timeout_minutes": 30.0,
     }
 
 
 def test_the_gate_judges_the_release_that_was_just_trained(program: Recorder, folder: Path) -> None:
     assert program["gate"].inputs == {
-        "model_name": "employee-attrition",
-        "tracking_uri": f"sqlite:///{folder}/.local/mlflow/mlflow.db",
+        "registry": registry(folder),
         "stage": "local",
         "version": "3",
+        "promote_from": "",
         "pinned": False,
+        "compared_with": "local",
         "gates": [
             {"metric": "cv_roc_auc", "at_least": 0.8, "max_drop": 0.02},
             {"metric": "cv_brier", "at_most": 0.11, "max_rise": 0.01},
@@ -89,8 +103,7 @@ def test_the_gate_judges_the_release_that_was_just_trained(program: Recorder, fo
 
 def test_the_api_serves_the_release_that_passed(program: Recorder, folder: Path) -> None:
     assert program["api"].inputs == {
-        "model_name": "employee-attrition",
-        "tracking_uri": f"sqlite:///{folder}/.local/mlflow/mlflow.db",
+        "registry": registry(folder),
         "version": "3",
         "bundle_sha256": "b3",
         "api_key_sha256": "hash-of-the-key",
@@ -124,11 +137,11 @@ def test_traffic_goes_to_the_process_that_was_tested(program: Recorder) -> None:
 
 def test_the_stage_moves_with_the_evidence(program: Recorder, folder: Path) -> None:
     assert program["stage"].inputs == {
-        "model_name": "employee-attrition",
-        "tracking_uri": f"sqlite:///{folder}/.local/mlflow/mlflow.db",
+        "registry": registry(folder),
         "stage": "local",
         "version": "3",
         "evidence": EVIDENCE,
+        "reason": "promotion",
     }
 
 
@@ -158,7 +171,13 @@ def test_a_pinned_release_is_judged_without_waiting_for_training(
     assert program["gate"].inputs["version"] == "2"
     assert program["gate"].inputs["pinned"] is True
     assert program["gate"].dependencies == set()
+    assert program["stage"].inputs["reason"] == "pinned by releaseVersion"
     assert program.outputs["modelVersion"] == "2"
+
+
+def test_the_reason_of_a_move_is_the_persons(config: dict[str, str], folder: Path) -> None:
+    program = run({**config, f"{PROJECT}:releaseReason": "too many referrals"})
+    assert program["stage"].inputs["reason"] == "too many referrals"
 
 
 def test_everything_is_written_below_one_folder(program: Recorder, folder: Path) -> None:
@@ -274,6 +293,37 @@ def test_the_outputs_say_where_everything_is(program: Recorder, folder: Path) ->
     }
 
 
+# In a container
+
+
+@pytest.fixture
+def contained(config: dict[str, str], folder: Path, monkeypatch: pytest.MonkeyPatch) -> Recorder:
+    for name in ("app", "contract", "image"):
+        (folder / name).symlink_to(ROOT / name)
+    return run({**config, f"{PROJECT}:apiRuntime": "container", f"{PROJECT}:apiPort": "8010"})
+
+
+def test_a_container_is_built_from_the_release_that_passed(contained: Recorder) -> None:
+    assert contained["release"].by_input["version"] == {"gate"}
+    assert contained["image-build"].inputs["push"] is False
+    assert contained["image-build"].inputs["context"]["named"] == {
+        "release": {"location": ".local/releases/3-b3"}
+    }
+    (port,) = contained["api-container"].inputs["ports"]
+    assert (port["external"], port["ip"]) == (8010.0, "127.0.0.1")
+
+
+def test_a_container_passes_the_same_smoke_test_before_the_stage_moves(
+    contained: Recorder,
+) -> None:
+    assert contained["smoke"].type == f"{TYPE}SmokeTest"
+    assert contained["smoke"].by_input["url"] == {"candidate-container"}
+    assert "smoke" in contained["api-container"].dependencies
+    assert "api-container" in contained["stage"].dependencies
+    assert contained["candidate-container"].inputs["ports"][0].get("external") is None
+    assert not {"traffic"} & {r.name for r in contained.resources if r.custom}
+
+
 # Stacks
 
 
@@ -281,7 +331,9 @@ def test_the_outputs_say_where_everything_is(program: Recorder, folder: Path) ->
 def test_an_unknown_stack_is_refused_with_those_that_exist(
     config: dict[str, str], folder: Path, name: str
 ) -> None:
-    with pytest.raises(SettingsError, match=f"composes no stack '{name}', only local"):
+    with pytest.raises(
+        SettingsError, match=f"composes no stack '{name}', only local, shared, staging"
+    ):
         run(config, stack_name=name)
 
 
@@ -293,4 +345,4 @@ def test_wrong_config_registers_nothing(config: dict[str, str], folder: Path) ->
 def test_every_composition_has_its_config_file() -> None:
     root = Path(__file__).parents[2]
     files = {path.name.split(".")[1] for path in root.glob("Pulumi.*.yaml")}
-    assert set(stacks.COMPOSITIONS) <= files
+    assert set(stacks.COMPOSITIONS) == files

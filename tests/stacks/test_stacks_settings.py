@@ -1,28 +1,53 @@
 """Settings: one schema in Pulumi.yaml, and errors that say what to write instead."""
 
 import json
+import re
 from dataclasses import FrozenInstanceError, fields
 from typing import Any
 
 import pytest
 import yaml
-from stacks_recorder import PROJECT, ROOT, Recorder, select
 
+from engine.project import load
 from infra.lifecycle.gates import Gate
-from stacks.settings import LocalSettings, SettingsError
+from stacks.reader import SettingsError
+from stacks.settings import EnvironmentSettings, LocalSettings, SharedSettings
+from tests.recorder import PROJECT, ROOT, Recorder, select
 
 SCHEMA: dict[str, dict[str, Any]] = yaml.safe_load((ROOT / "Pulumi.yaml").read_text())["config"]
 
 
-def settings(config: dict[str, str], **changes: str | None) -> LocalSettings:
+KINDS = {"local": LocalSettings, "shared": SharedSettings, "staging": EnvironmentSettings}
+CONFIG = {name: load(ROOT, name).config for name in KINDS}
+"""The config of each stack as it is committed, defaults included."""
+
+
+def read(stack: str, config: dict[str, str], **changes: str | None) -> Any:
     changed = {**config, **{f"{PROJECT}:{key}": value for key, value in changes.items()}}
     select(
         Recorder(),
         {key: value for key, value in changed.items() if value is not None},
-        stack_name="local",
+        stack_name=stack,
         preview=False,
     )
-    return LocalSettings.load()
+    return KINDS[stack].load()
+
+
+def settings(config: dict[str, str], **changes: str | None) -> LocalSettings:
+    return read("local", config, **changes)
+
+
+def owner(key: str) -> str:
+    """Name a stack that has the key."""
+    return next(stack for stack, kind in KINDS.items() if snake(key) in names(kind))
+
+
+def snake(key: str) -> str:
+    return "".join(f"_{c.lower()}" if c.isupper() else c for c in key)
+
+
+def names(kind: Any) -> set[str]:
+    return {field.name for field in fields(kind)}
 
 
 # One schema
@@ -39,22 +64,43 @@ def test_the_defaults_are_valid_settings(config: dict[str, str]) -> None:
             Gate(metric="cv_brier", at_most=0.11, max_rise=0.01),
         ),
         release_version="",
+        release_reason="",
         api_port=8000,
+        api_runtime="process",
     )
 
 
 def test_every_setting_has_a_key_and_every_key_a_setting() -> None:
-    names = {field.name for field in fields(LocalSettings)}
-    assert {"".join(f"_{c.lower()}" if c.isupper() else c for c in key) for key in SCHEMA} == names
+    assert {snake(key) for key in SCHEMA} == set[str]().union(*map(names, KINDS.values()))
+
+
+@pytest.mark.parametrize("key", SCHEMA)
+def test_every_key_says_which_stacks_have_it(key: str) -> None:
+    having = {stack for stack, kind in KINDS.items() if snake(key) in names(kind)}
+    having |= {"production"} if "staging" in having else set()
+    found = re.search(r"\(([a-z, ]+)\)\.?$", SCHEMA[key]["description"])
+    assert having == set(found[1].split(", ") if found else ())
+
+
+@pytest.mark.parametrize("stack", ["shared", "staging", "production"])
+def test_the_committed_config_is_valid(stack: str) -> None:
+    kind = "staging" if stack == "production" else stack
+    assert read(kind, load(ROOT, stack).config)
 
 
 @pytest.mark.parametrize("key", SCHEMA)
 def test_every_key_has_type_default_and_description(key: str) -> None:
     entry = SCHEMA[key]
-    types: dict[str, Any] = {"string": str, "integer": int, "object": dict, "array": list}
-    assert isinstance(entry["default"], types[entry["type"]])
+    types: dict[str, Any] = {
+        "string": str,
+        "integer": int,
+        "boolean": bool,
+        "object": dict,
+        "array": list,
+    }
+    assert type(entry["default"]) is types[entry["type"]]
     assert len(entry["description"]) > 20
-    assert entry["description"].endswith(".")
+    assert re.search(r"\.( \([a-z, ]+\)\.?)?$|\([a-z, ]+\)\.$", entry["description"])
 
 
 def test_settings_are_frozen(config: dict[str, str]) -> None:
@@ -108,9 +154,52 @@ MINUTES = "must be a whole number from 1 to 1440"
 VERSION = "must be a version number of the registered model, or empty"
 GATES = "must be a list of objects with `metric` and at least one of at_least, at_most, max_drop"
 
+WHOLE = "must be a whole number from "
+CLOUD_WRONG: list[tuple[str, str | None, str]] = [
+    ("location", "West Europe", "must be an Azure region"),
+    ("location", "", "is not set; it must be an Azure region"),
+    *(("namePrefix", value, "must be 3 to 12 lower-case") for value in ("ab", "Contoso", "a-b-c")),
+    ("namePrefix", None, "is not set; it must be 3 to 12 lower-case"),
+    *(("tags", value, OBJECT) for value in ("[]", '"x"', '{"a": 1}')),
+    *(("protect", value, "must be true or false") for value in ("yes please", "", None)),
+    ("trackingUri", "https://me:secret@host", "must not carry a password"),
+    ("registryUri", "", "is not set"),
+    ("catalog", "my-catalog", "must be letters, digits and underscores, or empty"),
+    ("schema", "my.schema", "must be letters, digits and underscores"),
+    ("trainingCompute", "gpu", "must be one of serverless, job-cluster"),
+    ("trainingSchedule", "0 5 * * *", "must be a quartz cron expression"),
+    *(("failureEmails", v, "must be a list of e-mail addresses") for v in ('["x"]', "[1]", "x")),
+    ("jobRunAs", "me", "must be a service principal's application id, or empty"),
+    ("logRetentionDays", "29", WHOLE + "30 to 730"),
+    ("logDailyQuotaGb", "0", WHOLE + "1 to 1000"),
+    *(("readers", value, "must be a list of Databricks groups") for value in ('[""]', "{}", None)),
+    ("budgetAmount", "0", WHOLE),
+    ("registryStage", "", "is not set; it must be 2 to 31 lower-case"),
+    ("registryStage", "Prod!", "must be 2 to 31 lower-case"),
+    ("promoteFrom", "Staging", "must be 2 to 31 lower-case"),
+    ("kubernetesVersion", "latest", "must be a version such as 1.36"),
+    ("clusterTier", "Gold", "must be one of Free, Standard, Premium"),
+    ("nodesMin", "0", WHOLE),
+    ("zones", '["4"]', "must be a list of zones"),
+    ("adminGroupIds", '["admins"]', "must be a list of object ids"),
+    ("authorizedIpRanges", '["everywhere"]', "must be a list of IPv4 ranges"),
+    ("maintenanceDay", "Caturday", "must be one of Monday"),
+    ("maintenanceStart", "25:00", "must be a time of day"),
+    ("maintenanceHours", "3", WHOLE + "4 to 24"),
+    ("maintenanceUtcOffset", "CET", "must be an offset"),
+    ("replicasMax", "none", WHOLE),
+    ("hostname", "", "is not set; it must be a DNS name"),
+    ("hostname", "https://attrition.example", "must be a DNS name"),
+    ("public", "maybe", "must be true or false"),
+    ("tlsKeyVaultCertificate", "attrition", "must be the identifier of a Key Vault certificate"),
+    ("tlsKeyVaultId", "contoso", "must be the resource id of a Key Vault"),
+    ("apiRuntime", "vm", "must be one of process, container"),
+    ("releaseReason", "two\nlines", "must be at most 300 characters on one line"),
+]
 WRONG: list[tuple[str, str | None, str]] = [
-    ("dataset", "", "must not be empty"),
-    ("dataset", None, "must not be empty"),
+    *CLOUD_WRONG,
+    ("dataset", "", "is not set"),
+    ("dataset", None, "is not set"),
     *(("trainingParameters", value, OBJECT) for value in ("[]", "7", '"x"', "x", "", "null", None)),
     *(
         ("trainingTimeoutMinutes", value, MINUTES)
@@ -146,23 +235,31 @@ WRONG: list[tuple[str, str | None, str]] = [
 
 @pytest.mark.parametrize(("key", "value", "expected"), WRONG)
 def test_a_wrong_value_names_key_file_and_what_is_expected(
-    config: dict[str, str], key: str, value: str | None, expected: str
+    key: str, value: str | None, expected: str
 ) -> None:
+    stack = owner(key)
     with pytest.raises(SettingsError) as caught:
-        settings(config, **{key: value})
+        read(stack, CONFIG[stack], **{key: value})
     message = str(caught.value)
-    assert message.startswith(f"config key {PROJECT}:{key} (Pulumi.local.yaml) {expected}")
+    assert message.startswith(f"config key {PROJECT}:{key} (Pulumi.{stack}.yaml) {expected}")
     assert f"; for example {PROJECT}:{key}: " in message
 
 
 @pytest.mark.parametrize("key", sorted({key for key, _, _ in WRONG}))
-def test_the_example_in_an_error_can_be_pasted(config: dict[str, str], key: str) -> None:
+def test_the_example_in_an_error_can_be_pasted(key: str) -> None:
+    stack = owner(key)
     value = next(value for wrong, value, _ in WRONG if wrong == key and value is not None)
     with pytest.raises(SettingsError) as caught:
-        settings(config, **{key: value})
+        read(stack, CONFIG[stack], **{key: value})
     pasted = yaml.safe_load(str(caught.value).partition("; for example ")[2])
     (example,) = pasted.values()
-    assert settings(config, **{key: example if isinstance(example, str) else json.dumps(example)})
+    text = example if isinstance(example, str) else json.dumps(example)
+    partner = {
+        "tlsKeyVaultId": {"tlsKeyVaultCertificate": "https://v.example/certificates/c"},
+        "tlsKeyVaultCertificate": {"tlsKeyVaultId": "/subscriptions/s/vaults/v"},
+        "promoteFrom": {"registryStage": "production"},
+    }.get(key, {})
+    assert read(stack, CONFIG[stack], **{**partner, key: text})
 
 
 @pytest.mark.parametrize("key", ["apiport", "api_port", "port", ""])
@@ -172,10 +269,48 @@ def test_an_unknown_key_is_refused_with_those_that_are_known(
     with pytest.raises(SettingsError) as caught:
         settings(config, **{key: "8001"})
     assert f"config key {PROJECT}:{key} (Pulumi.local.yaml) is not a setting" in str(caught.value)
-    assert "known are apiPort, dataset, gates, releaseVersion, retrain" in str(caught.value)
+    assert "known are apiPort, apiRuntime, dataset, gates, releaseReason, " in str(caught.value)
 
 
 @pytest.mark.parametrize("bound", ["NaN", "Infinity"])
 def test_a_bound_is_a_finite_number(config: dict[str, str], bound: str) -> None:
     with pytest.raises(SettingsError, match="gates"):
         settings(config, gates=f'[{{"metric": "m", "at_least": {bound}}}]')
+
+
+# Keys of another kind of stack
+
+
+@pytest.mark.parametrize(
+    ("stack", "key", "value"),
+    [("local", "hostname", "a.example"), ("shared", "apiPort", "81"), ("staging", "retrain", "x")],
+)
+def test_a_key_of_another_stack_is_refused(stack: str, key: str, value: str) -> None:
+    with pytest.raises(SettingsError) as caught:
+        read(stack, CONFIG[stack], **{key: value})
+    message = str(caught.value)
+    assert message.startswith(f"config key {PROJECT}:{key} (Pulumi.{stack}.yaml) is a setting of")
+    assert "known here are" in message
+
+
+# Keys that contradict each other
+
+
+@pytest.mark.parametrize(
+    ("key", "changes", "expected"),
+    [
+        ("promoteFrom", {"promoteFrom": "staging"}, "must be another stage than registryStage"),
+        ("nodesMax", {"nodesMin": "5"}, "must not be less than nodesMin, which is 5"),
+        ("replicasMax", {"replicasMin": "9"}, "must not be less than replicasMin, which is 9"),
+        (
+            "tlsKeyVaultId",
+            {"tlsKeyVaultCertificate": "https://v.example/certificates/c"},
+            "must be set together with tlsKeyVaultCertificate",
+        ),
+    ],
+)
+def test_keys_that_contradict_are_refused(key: str, changes: dict[str, str], expected: str) -> None:
+    with pytest.raises(SettingsError) as caught:
+        read("staging", CONFIG["staging"], **changes)
+    message = str(caught.value)
+    assert message.startswith(f"config key {PROJECT}:{key} (Pulumi.staging.yaml) {expected}")

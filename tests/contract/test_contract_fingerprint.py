@@ -1,10 +1,20 @@
+"""Hashes that decide what runs again: everything that counts does, and nothing else."""
+
 import os
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from infra.lifecycle.errors import LifecycleError
-from infra.lifecycle.fingerprint import code_sha256, fingerprint
+from contract.fingerprint import (
+    TRAINING_CODE,
+    CodeError,
+    canonical_json,
+    code_sha256,
+    fingerprint,
+    release_fingerprint,
+)
+from tests.recorder import ROOT
 
 
 @pytest.fixture(autouse=True)
@@ -81,5 +91,41 @@ def test_the_order_of_names_does_not_count_and_every_value_does() -> None:
 
 
 def test_a_package_that_is_not_there_is_an_error() -> None:
-    with pytest.raises(LifecycleError, match=r"no folder 'missing' in .* to hash"):
+    with pytest.raises(CodeError, match=r"no folder 'missing' in .* to hash"):
         code_sha256(["one", "missing"])
+
+
+def test_where_the_code_lies_does_not_count(package: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The uploaded code has the hash of the project's."""
+    before = digest()
+    monkeypatch.chdir("/")
+    assert code_sha256(["one", "two"], package.parent) == before
+
+
+def test_the_training_code_is_there() -> None:
+    assert len(code_sha256(TRAINING_CODE, ROOT)) == 64
+
+
+def test_the_same_number_is_written_in_one_way() -> None:
+    """What a person wrote as 7 the engine hands over as 7.0."""
+    assert canonical_json({"b": [1.0, 2.5], "a": {"c": 7.0}, "d": True}) == (
+        '{"a": {"c": 7}, "b": [1, 2.5], "d": true}'
+    )
+    assert fingerprint(a={"b": (7.0,)}) == fingerprint(a={"b": [7]})
+    assert fingerprint(a=1) != fingerprint(a=True)
+
+
+def test_everything_that_decides_a_release_counts() -> None:
+    def of(**changes: Any) -> str:
+        parts: Any = {"code": "c", "data": "d", "parameters": {"seed": 7}, "retrain": ""}
+        return release_fingerprint(**{**parts, **changes})
+
+    changes: list[dict[str, Any]] = [
+        {},
+        {"code": "x"},
+        {"data": "x"},
+        {"parameters": {}},
+        {"retrain": "x"},
+    ]
+    assert len({of(**change) for change in changes}) == len(changes)
+    assert of() == release_fingerprint(code="c", data="d", parameters={"seed": 7.0})

@@ -1,0 +1,54 @@
+"""The contract for a frame of rows: which cells break it, found column by column.
+
+The API checks a request record by record; at a million rows that alone takes longer than scoring.
+These are the same rules over columns (a test holds both against each other): a whole number within
+its range, a category in its exact spelling, nothing missing.
+"""
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from contract.employee import FIELD_NAMES, FIELDS, Category, Integer, expected
+
+__all__ = ["ABSENT", "errors", "misfits", "records"]
+
+ABSENT = -1
+"""What stands for a missing whole number in a frame; below every field's minimum."""
+
+
+def misfits(frame: pd.DataFrame) -> npt.NDArray[np.bool_]:
+    """Mark the cells that break the contract: `n_rows` x 30, in the contract's order.
+
+    `frame` has the 30 columns: whole numbers as int64 with `ABSENT` for a missing one, categories
+    as text or None.
+    """
+    columns: list[npt.NDArray[np.bool_]] = []
+    for field in FIELDS:
+        column = frame[field.name]
+        match field:
+            case Integer():
+                legal = column.between(field.minimum, field.maximum)
+            case Category():
+                legal = column.isin(list(field.categories))
+        columns.append(~legal.to_numpy(dtype=np.bool_))
+    return np.column_stack(columns)
+
+
+def errors(wrong: npt.NDArray[np.bool_]) -> list[dict[str, str]]:
+    """Say of one row of `misfits` which fields are wrong and what belongs there."""
+    return [
+        {"field": field.name, "expected": expected(field)}
+        for field, is_wrong in zip(FIELDS, wrong.tolist(), strict=True)
+        if is_wrong
+    ]
+
+
+def records(frame: pd.DataFrame) -> Iterator[dict[str, Any]]:
+    """Yield the rows as the API has them: plain ints and strings under the field names."""
+    columns = [frame[name].tolist() for name in FIELD_NAMES]
+    for values in zip(*columns, strict=True):
+        yield dict(zip(FIELD_NAMES, values, strict=True))

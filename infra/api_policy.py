@@ -1,0 +1,94 @@
+"""Who may talk to whom in the API's namespace: nobody, then what is needed.
+
+The API answers the gateway and the smoke test, and asks nobody: a process that only reads what its
+image holds needs no way out, not even to DNS.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import pulumi
+from pulumi_kubernetes import meta, networking
+
+from infra.api_pods import API, PORT, SMOKE, labels, metadata
+
+__all__ = ["ApiPolicy", "ApiPolicyArgs"]
+
+_NAMESPACE_NAME = "kubernetes.io/metadata.name"
+_GATEWAY_NAME = "gateway.networking.k8s.io/gateway-name"
+
+
+@dataclass(frozen=True, kw_only=True)
+class ApiPolicyArgs:
+    """The API's namespace; the gateway's, and its name, by which its pods are labelled.
+
+    `after` is what has to be there before, such as the namespace.
+    """
+
+    namespace: str
+    gateway_namespace: str
+    gateway_name: str
+    after: Sequence[pulumi.Resource] = ()
+
+
+class ApiPolicy(pulumi.ComponentResource):
+    """The network policies of the API's namespace."""
+
+    def __init__(
+        self, name: str, args: ApiPolicyArgs, *, opts: pulumi.ResourceOptions | None = None
+    ) -> None:
+        super().__init__("employee-retention:api:ApiPolicy", name, None, opts)
+        specs = {
+            "deny-all": networking.v1.NetworkPolicySpecArgs(
+                pod_selector=meta.v1.LabelSelectorArgs(), policy_types=["Ingress", "Egress"]
+            ),
+            "to-api": networking.v1.NetworkPolicySpecArgs(
+                pod_selector=_pods(API),
+                policy_types=["Ingress"],
+                ingress=[
+                    networking.v1.NetworkPolicyIngressRuleArgs(
+                        from_=[
+                            _gateway(args),
+                            networking.v1.NetworkPolicyPeerArgs(pod_selector=_pods(SMOKE)),
+                        ],
+                        ports=_ports(),
+                    )
+                ],
+            ),
+            "from-smoke-test": networking.v1.NetworkPolicySpecArgs(
+                pod_selector=_pods(SMOKE),
+                policy_types=["Egress"],
+                egress=[
+                    networking.v1.NetworkPolicyEgressRuleArgs(
+                        to=[networking.v1.NetworkPolicyPeerArgs(pod_selector=_pods(API))],
+                        ports=_ports(),
+                    )
+                ],
+            ),
+        }
+        for role, spec in specs.items():
+            networking.v1.NetworkPolicy(
+                f"{name}-{role}",
+                metadata=metadata(role, args.namespace, "network"),
+                spec=spec,
+                opts=pulumi.ResourceOptions(parent=self, depends_on=list(args.after)),
+            )
+        self.register_outputs({})
+
+
+def _pods(component: str) -> meta.v1.LabelSelectorArgs:
+    return meta.v1.LabelSelectorArgs(match_labels=labels(component))
+
+
+def _gateway(args: ApiPolicyArgs) -> networking.v1.NetworkPolicyPeerArgs:
+    """Select the gateway's pods and no others of its namespace."""
+    return networking.v1.NetworkPolicyPeerArgs(
+        namespace_selector=meta.v1.LabelSelectorArgs(
+            match_labels={_NAMESPACE_NAME: args.gateway_namespace}
+        ),
+        pod_selector=meta.v1.LabelSelectorArgs(match_labels={_GATEWAY_NAME: args.gateway_name}),
+    )
+
+
+def _ports() -> list[networking.v1.NetworkPolicyPortArgs]:
+    return [networking.v1.NetworkPolicyPortArgs(protocol="TCP", port=PORT)]
