@@ -11,6 +11,7 @@ from pathlib import Path
 from engine import lock, project
 from engine.choice import choose
 from engine.errors import EngineError, UnexpectedError
+from engine.runner import EmbeddedRunner
 from engine.terminal import say, summary
 
 _COMMANDS = {
@@ -50,7 +51,12 @@ def _run(selected: project.Project, command: str, engine: str) -> None:
                 f"stack {selected.stack!r} is Azure's: its state is where your team keeps it. Run "
                 f"`pulumi {_PULUMI[command]} -s {selected.stack}` (docs/implementation-guide.md)"
             )
-        engine = "embedded"
+        say(
+            "engine: embedded (a preview that asks no cloud; the cloud's own answer: "
+            f"`pulumi preview -s {selected.stack}`)"
+        )
+        EmbeddedRunner(selected).preview()
+        return
     if command == "outputs":
         runner = choose(selected, engine, may_install=False, quiet=True)
         say(json.dumps(runner.outputs(), indent=2))

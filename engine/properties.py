@@ -50,6 +50,9 @@ def _word(value: Any) -> Any:
     match value:
         case Unknown():
             return "[unknown]"
+        case float() if value.is_integer():
+            # The SDK's messages know one kind of number.
+            return int(value)
         case dict():
             return {key: _word(item) for key, item in value.items()}  # pyright: ignore
         case list():
