@@ -10,7 +10,7 @@ from app import problems
 from app.auth import Authenticated
 from app.deps import MAX_BODY_BYTES, Records, ServiceDep
 from app.models import MAX_RECORDS, Answer, Problem, ReleaseAnswer, request_schema
-from app.scoring import Prediction, predict
+from app.scoring import encode, predict
 from app.service import Service
 from app.telemetry import Telemetry
 from contract.employee import EXAMPLE
@@ -26,7 +26,7 @@ NO_TELEMETRY: TelemetryConfig = {
     "operation_spans": False,
     "auto_configure": False,
 }
-_DESCRIPTION = f"""Attrition probability of employees, with reasons and an outlier flag.
+_DESCRIPTION = f"""Attrition probability of employees, how sure it is, a decision, and the reasons.
 
 A request holds 1 to {MAX_RECORDS} records and at most {MAX_BODY_BYTES // 1024**2} MiB."""
 
@@ -77,11 +77,11 @@ async def _predict(service: ServiceDep, records: Records) -> JSONResponse:
     """Predict for each record of the array, in its order."""
     _require_ready(service)
     release = service.release
-    answers = [predict(release.classifier, release.outliers, vars(each)) for each in records]
+    codes = encode([vars(each) for each in records])
     return JSONResponse(
         {
             "release": service.settings.release_version,
-            "predictions": [_content(answer) for answer in answers],
+            "predictions": predict(release.classifier, release.outliers, codes),
         }
     )
 
@@ -113,14 +113,3 @@ async def _ready(service: ServiceDep) -> JSONResponse:
 def _require_ready(service: Service) -> None:
     if not service.ready:
         raise HTTPException(503, "the release did not answer its reference records as it should")
-
-
-def _content(answer: Prediction) -> dict[str, Any]:
-    return {
-        "attrition_probability": answer.attrition_probability,
-        "outlier": {"is_outlier": answer.is_outlier, "score": answer.outlier_score},
-        "reasons": [
-            {"feature": reason.feature, "contribution": reason.contribution}
-            for reason in answer.reasons
-        ],
-    }

@@ -13,6 +13,7 @@ from pydantic import (
 )
 
 from contract import employee
+from contract.classifier import Decision
 
 __all__ = [
     "BATCH",
@@ -49,8 +50,10 @@ class Problem(BaseModel):
 
 
 class _Outlier(BaseModel):
-    is_outlier: bool
-    score: float = Field(description="Squared Mahalanobis distance from the training population")
+    is_outlier: bool = Field(description="Whether the record is unlike the training population")
+    score: float = Field(description="How surprising its fields are together, in squared nats")
+    features: list[str] = Field(description="The fields that make it an outlier, at most three")
+    broken_rules: list[str] = Field(description="Business rules that the record breaks")
 
 
 class _Reason(BaseModel):
@@ -63,6 +66,13 @@ class _Reason(BaseModel):
 
 class _Prediction(BaseModel):
     attrition_probability: float = Field(ge=0, le=1)
+    interval: list[Annotated[float, Field(ge=0, le=1)]] = Field(
+        min_length=2, max_length=2, description="How sure the probability is: lower and upper end"
+    )
+    decision: Decision = Field(
+        description="`refer`: not enough evidence, a person has to look: the interval holds the "
+        "release's threshold, or the record is an outlier"
+    )
     outlier: _Outlier
     reasons: list[_Reason] = Field(description="The three largest, largest first")
 

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import SplitResult, urlsplit
 
+from app.answers import difference
 from contract.release import REFERENCE, ReleaseError, verify
 
 __all__ = ["SmokeError", "main"]
@@ -188,20 +189,21 @@ def _check_refusals(api: _Api) -> None:
 
 def _compare(number: int, reference: Any, prediction: Any, tolerance: float) -> float:
     try:
-        difference = abs(prediction["attrition_probability"] - reference["attrition_probability"])
-        is_outlier = prediction["outlier"]["is_outlier"]
-        expected_outlier = reference["is_outlier"]
+        expected = reference["answer"]
+        probability, other = (each["attrition_probability"] for each in (expected, prediction))
     except (KeyError, TypeError) as error:
         raise SmokeError(f"record {number}: the prediction is incomplete") from error
-    # Not `difference > tolerance`: that lets a probability pass that is not a number.
-    if not difference <= tolerance:
+    distance = difference(other, probability)
+    # Not `distance > tolerance`: that lets a probability pass that is not a number.
+    if not distance <= tolerance:
         raise SmokeError(
-            f"record {number}: attrition_probability differs by {difference:.1e}, "
+            f"record {number}: attrition_probability differs by {distance:.1e}, "
             f"tolerance {tolerance:g}"
         )
-    if is_outlier is not expected_outlier:
-        raise SmokeError(f"record {number}: is_outlier differs")
-    return difference
+    for key in expected:
+        if not difference(prediction.get(key), expected[key]) <= tolerance:
+            raise SmokeError(f"record {number}: {key} differs")
+    return distance
 
 
 def _status(status: int) -> str:

@@ -5,16 +5,14 @@ These are the same rules over columns (a test holds both against each other): a 
 its range, a category in its exact spelling, nothing missing.
 """
 
-from collections.abc import Iterator
-from typing import Any
-
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from contract.employee import FIELD_NAMES, FIELDS, Category, Integer, expected
+from app.scoring import Codes
+from contract.employee import FIELDS, Category, Integer, expected
 
-__all__ = ["ABSENT", "errors", "misfits", "records"]
+__all__ = ["ABSENT", "codes", "errors", "misfits"]
 
 ABSENT = -1
 """What stands for a missing whole number in a frame; below every field's minimum."""
@@ -47,8 +45,12 @@ def errors(wrong: npt.NDArray[np.bool_]) -> list[dict[str, str]]:
     ]
 
 
-def records(frame: pd.DataFrame) -> Iterator[dict[str, Any]]:
-    """Yield the rows as the API has them: plain ints and strings under the field names."""
-    columns = [frame[name].tolist() for name in FIELD_NAMES]
-    for values in zip(*columns, strict=True):
-        yield dict(zip(FIELD_NAMES, values, strict=True))
+def codes(frame: pd.DataFrame) -> Codes:
+    """Return the codes of `n_rows` legal rows, as `app.scoring.encode` does for records."""
+    columns = [
+        pd.Index(field.categories).get_indexer(pd.Index(frame[field.name]))
+        if isinstance(field, Category)
+        else frame[field.name].to_numpy(dtype=np.int64)
+        for field in FIELDS
+    ]
+    return np.column_stack(columns).astype(np.int64)

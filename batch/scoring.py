@@ -15,18 +15,24 @@ from pyspark.sql import types
 import app
 import batch
 import contract
+from app.answers import Prediction
 from app.log import describe
 from app.release import Release
-from app.scoring import Classifier, Outliers, Prediction, predict
-from batch.records import errors, misfits, records
+from app.scoring import Classifier, Outliers, predict
+from batch.records import codes, errors, misfits
 
 __all__ = ["ANSWER", "answer", "scorer", "shipped_by_value"]
 
 ANSWER = types.StructType(
     [
         types.StructField("attrition_probability", types.DoubleType()),
+        types.StructField("interval_low", types.DoubleType()),
+        types.StructField("interval_high", types.DoubleType()),
+        types.StructField("decision", types.StringType()),
         types.StructField("is_outlier", types.BooleanType()),
         types.StructField("outlier_score", types.DoubleType()),
+        types.StructField("outlier_features", types.ArrayType(types.StringType())),
+        types.StructField("broken_rules", types.ArrayType(types.StringType())),
         types.StructField(
             "reasons",
             types.ArrayType(
@@ -96,22 +102,27 @@ def answer(
     refused = np.asarray(wrong.any(axis=1), dtype=np.bool_)
     legal = np.flatnonzero(~refused)
     columns: dict[str, list[Any]] = {name: [None] * len(frame) for name in ANSWER.names}
-    for row, record in zip(legal.tolist(), records(frame.iloc[legal]), strict=True):
-        for name, value in _cells(predict(classifier, outliers, record)).items():
+    answers = predict(classifier, outliers, codes(frame.iloc[legal]))
+    for row, prediction in zip(legal.tolist(), answers, strict=True):
+        for name, value in _cells(prediction).items():
             columns[name][row] = value
     for row in np.flatnonzero(refused).tolist():
         columns["error"][row] = errors(wrong[row])
-    answers = {name: pd.Series(cells, dtype="object") for name, cells in columns.items()}
-    return pd.concat([frame[list(keys)].reset_index(drop=True), pd.DataFrame(answers)], axis=1)
+    cells = {name: pd.Series(values, dtype="object") for name, values in columns.items()}
+    return pd.concat([frame[list(keys)].reset_index(drop=True), pd.DataFrame(cells)], axis=1)
 
 
 def _cells(prediction: Prediction) -> dict[str, Any]:
+    low, high = prediction["interval"]
+    outlier = prediction["outlier"]
     return {
-        "attrition_probability": prediction.attrition_probability,
-        "is_outlier": prediction.is_outlier,
-        "outlier_score": prediction.outlier_score,
-        "reasons": [
-            {"feature": reason.feature, "contribution": reason.contribution}
-            for reason in prediction.reasons
-        ],
+        "attrition_probability": prediction["attrition_probability"],
+        "interval_low": low,
+        "interval_high": high,
+        "decision": prediction["decision"],
+        "is_outlier": outlier["is_outlier"],
+        "outlier_score": outlier["score"],
+        "outlier_features": outlier["features"],
+        "broken_rules": outlier["broken_rules"],
+        "reasons": prediction["reasons"],
     }

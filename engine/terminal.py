@@ -35,7 +35,7 @@ _DONE = {
     "same": "same",
 }
 _SHOWN_CHARACTERS = 100
-_HEADLINES = ("cv_roc_auc", "cv_average_precision", "cv_brier", "cv_ece")
+_HEADLINES = ("cv_roc_auc", "cv_average_precision", "cv_brier", "cv_ece", "fairness_four_fifths")
 
 
 def say(text: str, *, to: TextIO | None = None) -> None:

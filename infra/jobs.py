@@ -61,6 +61,7 @@ it itself."""
 TRAINING_PACKAGES = (
     _UNITY_CATALOG,
     "databricks-sdk",
+    "matplotlib",
     "mlflow",
     "numpy",
     "pandas",

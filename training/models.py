@@ -6,9 +6,9 @@ the reference to a class of this module, and nothing else.
 
 - `classifier`: `n_rows` x 2 probabilities, staying and leaving.
 - `outliers`: per record `is_outlier` and `outlier_score`.
-- `drift`: takes a window of records; per field the comparison, or one row saying that there was not
-  enough data.
-- `release`: per record `attrition_probability`, `is_outlier` and `outlier_score`.
+- `drift`: takes a window of records; per field the comparison and one row for all together, or one
+  row saying that there was not enough data.
+- `release`: per record the whole answer of the API, its lists as JSON.
 """
 
 # MLflow's and scikit-learn's own types are partly unknown (3.17.2 and 1.9.1, 2026-11).
@@ -39,7 +39,9 @@ import contract
 import training
 from contract.employee import EXAMPLE, FIELDS, Integer
 from contract.release import BUNDLE_PATH
-from training.classifier import attrition_probability
+from contract.release import CLASSIFIER as CLASSIFIER_FILE
+from training.answers import Answer, Answerer
+from training.compiled import CompiledClassifier
 from training.drift import DriftDetector
 from training.outliers import OutlierDetector
 from training.records import check_records, records_frame
@@ -63,60 +65,90 @@ MODEL_NAMES = (CLASSIFIER, DRIFT, OUTLIERS)
 
 _BUNDLE = BUNDLE_PATH.rpartition("/")[2]
 _STATE = "state"
-_TRUSTED_TYPES = ["training.records.check_records"]
+_TRUSTED_TYPES = [
+    "contract.classifier.Column",
+    "training.design.DesignColumn",
+    "training.design.design_matrix",
+    "training.logistic.GroupedLogisticRegression",
+    "training.records.check_records",
+]
+_DRIFT_COLUMNS = (
+    *("status", "feature", "test", "p_value", "q_value", "effect_kind", "effect", "psi"),
+    "drifted",
+)
 _PACKAGES = ("mlflow", "numpy", "pandas", "scikit-learn", "scipy", "skops")
 
 
 class OutlierModel(PythonModel):
-    """`n_rows` x 30 in; `is_outlier` and `outlier_score` (squared distance) per record out."""
+    """`n_rows` x 30 in; `is_outlier` and `outlier_score` (see `training.outliers`) a record out."""
 
     def load_context(self, context: Any) -> None:
         """Read the detector's state."""
-        self._detector = OutlierDetector.from_dict(_read_state(context))
+        self.detector = OutlierDetector.from_dict(_read(context, _STATE))
 
     def predict(self, context: Any, model_input: pd.DataFrame, params: Any = None) -> pd.DataFrame:  # noqa: ARG002 MLflow's signature
         """Score the records; raise `DatasetError` when one is not legal."""
-        return _outlier_answers(self._detector, check_records(model_input))
+        records = check_records(model_input)
+        return pd.DataFrame(
+            {
+                "is_outlier": self.detector.predict(records),
+                "outlier_score": self.detector.score(records),
+            }
+        )
 
 
 class DriftModel(PythonModel):
-    """A window of `n_records` x 30 in; one row per field out.
+    """A window of `n_records` x 30 in; one row per field out, and one named `all fields together`.
 
-    Columns: `status` (of the whole window), `feature`, `test`, `p_value`, `q_value`, `effect`,
-    `drifted`. With too few records: one row, status `not_enough_data`, no feature, no numbers.
+    Columns: `status` (of the whole window), `feature`, `test`, `p_value`, `q_value`, `effect_kind`,
+    `effect`, `psi`, `drifted`. With too few records: one row, status `not_enough_data`, no feature,
+    no numbers.
     """
 
     def load_context(self, context: Any) -> None:
         """Read the detector's state."""
-        self._detector = DriftDetector.from_dict(_read_state(context))
+        self._detector = DriftDetector.from_dict(_read(context, _STATE))
 
     def predict(self, context: Any, model_input: pd.DataFrame, params: Any = None) -> pd.DataFrame:  # noqa: ARG002 MLflow's signature
         """Compare the window; raise `DatasetError` when a record is not legal."""
         report = self._detector.detect(check_records(model_input))
-        rows: list[dict[str, Any]] = [asdict(feature) for feature in report.features] or [
-            {"feature": "", "test": "", "drifted": False}
-            | dict.fromkeys(("p_value", "q_value", "effect"), float("nan"))
+        rows: list[dict[str, Any]] = [asdict(feature) for feature in report.features]
+        if report.joint is not None:
+            rows.append({"feature": "all fields together", "test": "mmd", **asdict(report.joint)})
+        frame = pd.DataFrame(rows or [{}], columns=_DRIFT_COLUMNS[1:])
+        texts = ["feature", "test", "effect_kind"]
+        numbers = ["p_value", "q_value", "effect", "psi"]
+        frame = frame.fillna(dict.fromkeys(texts, "") | {"drifted": False})
+        frame = frame.astype(dict.fromkeys(texts, "str") | dict.fromkeys(numbers, "float64"))
+        return frame.assign(drifted=frame["drifted"].astype("bool")).assign(status=report.status)[
+            list(_DRIFT_COLUMNS)
         ]
-        return pd.DataFrame([{"status": report.status} | row for row in rows])
 
 
 class ReleaseModel(PythonModel):
-    """`n_rows` x 30 in; `attrition_probability`, `is_outlier`, `outlier_score` per record out."""
+    """`n_rows` x 30 in; one row of `attrition_probability`, `logit`, `interval_low` … a record out.
+
+    `outlier_features`, `broken_rules` and `reasons` are JSON arrays.
+    """
 
     def load_context(self, context: Any) -> None:
-        """Load the release's own classifier and outlier detector."""
+        """Load the release's own models, and the bundle's account of the classifier."""
         folders: Mapping[str, str] = context.artifacts
-        self._classifier: Any = mlflow_sklearn.load_model(folders[CLASSIFIER])
-        outliers = mlflow.pyfunc.load_model(folders[OUTLIERS])
-        self._outliers = outliers.unwrap_python_model()
+        # Any: MLflow's own types allow for models of every kind.
+        classifier: Any = mlflow_sklearn.load_model(folders[CLASSIFIER])
+        outliers = mlflow.pyfunc.load_model(folders[OUTLIERS]).unwrap_python_model()
+        self._answerer = Answerer(
+            classifier=classifier,
+            compiled=CompiledClassifier(content=_read(context, _BUNDLE, CLASSIFIER_FILE)),
+            outliers=outliers.detector,
+        )
 
     def predict(self, context: Any, model_input: pd.DataFrame, params: Any = None) -> pd.DataFrame:  # noqa: ARG002 MLflow's signature
         """Answer for the records; raise `DatasetError` when one is not legal."""
-        answers = self._outliers.predict(None, model_input)
-        answers.insert(
-            0, "attrition_probability", attrition_probability(self._classifier, model_input)
-        )
-        return answers
+        answers = self._answerer.answer(model_input)
+        frame = pd.DataFrame([_row(answer) for answer in answers])
+        frame.insert(1, "logit", self._answerer.logit(model_input))
+        return frame
 
 
 def log_models(
@@ -148,12 +180,11 @@ def log_release(models: Mapping[str, ModelInfo], bundle: Path) -> ModelInfo:
             folder.mkdir()
             mlflow.artifacts.download_artifacts(info.model_uri, dst_path=str(folder))
             folders[name] = str(folder)
-        columns = [ColSpec(DataType.double, "attrition_probability"), *_outlier_columns()]
         return mlflow.pyfunc.log_model(
             name=RELEASE,
             python_model=ReleaseModel(),
             artifacts=folders,
-            signature=_signature(columns),
+            signature=_signature(_release_columns()),
             **_common(),
         )
 
@@ -173,14 +204,24 @@ def _log_detector(
         )
 
 
-def _read_state(context: Any) -> dict[str, Any]:
-    return json.loads(Path(context.artifacts[_STATE]).read_text(encoding="utf-8"))
+def _read(context: Any, artifact: str, file: str = "") -> Any:
+    return json.loads(Path(context.artifacts[artifact], file).read_text(encoding="utf-8"))
 
 
-def _outlier_answers(detector: OutlierDetector, records: pd.DataFrame) -> pd.DataFrame:
-    return pd.DataFrame(
-        {"is_outlier": detector.predict(records), "outlier_score": detector.score(records)}
-    )
+def _row(answer: Answer) -> dict[str, Any]:
+    low, high = answer["interval"]
+    outlier = answer["outlier"]
+    return {
+        "attrition_probability": answer["attrition_probability"],
+        "interval_low": low,
+        "interval_high": high,
+        "decision": answer["decision"],
+        "is_outlier": outlier["is_outlier"],
+        "outlier_score": outlier["score"],
+        "outlier_features": json.dumps(outlier["features"]),
+        "broken_rules": json.dumps(outlier["broken_rules"]),
+        "reasons": json.dumps(answer["reasons"]),
+    }
 
 
 def _common() -> dict[str, Any]:
@@ -209,8 +250,18 @@ def _outlier_columns() -> list[ColSpec]:
 
 
 def _drift_columns() -> list[ColSpec]:
+    kinds = dict.fromkeys(_DRIFT_COLUMNS, DataType.double)
+    kinds |= dict.fromkeys(("status", "feature", "test", "effect_kind"), DataType.string)
+    kinds["drifted"] = DataType.boolean
+    return [ColSpec(kind, name) for name, kind in kinds.items()]
+
+
+def _release_columns() -> list[ColSpec]:
+    numbers = ("attrition_probability", "logit", "interval_low", "interval_high")
+    texts = ("outlier_features", "broken_rules", "reasons")
     return [
-        *(ColSpec(DataType.string, name) for name in ("status", "feature", "test")),
-        *(ColSpec(DataType.double, name) for name in ("p_value", "q_value", "effect")),
-        ColSpec(DataType.boolean, "drifted"),
+        *(ColSpec(DataType.double, name) for name in numbers),
+        ColSpec(DataType.string, "decision"),
+        *_outlier_columns(),
+        *(ColSpec(DataType.string, name) for name in texts),
     ]

@@ -10,21 +10,25 @@ from pathlib import Path
 from typing import Any
 
 import mlflow
-from sklearn.pipeline import Pipeline
 
 from contract.fingerprint import release_fingerprint
 from contract.release import TAG_CODE, TAG_DATA, TAG_FINGERPRINT
 from training import tracking
-from training.card import CARD, model_card
+from training.answers import Answerer
+from training.card import CARD, PLOT_FOLDER, model_card
 from training.classifier import make_classifier
+from training.compiled import CompiledClassifier, compile_classifier
 from training.console import progress
 from training.dataset import Dataset, load
 from training.drift import DriftDetector
-from training.evaluate import evaluate
+from training.evaluate import evaluate, headlines
+from training.evidence import Evidence
+from training.interval import Uncertainty, bootstrap
 from training.models import log_models, log_release
 from training.outliers import OutlierDetector
 from training.parameters import Parameters
-from training.release import ReleaseTags, find_release, register, write_bundle
+from training.plots import write_plots
+from training.release import ReleaseTags, find_release, register, seal_bundle, write_bundle
 
 __all__ = ["Options", "train"]
 
@@ -51,9 +55,9 @@ class Options:
 
 @dataclass(frozen=True, kw_only=True)
 class _Models:
-    classifier: Pipeline
+    answerer: Answerer
     drift: DriftDetector
-    outliers: OutlierDetector
+    uncertainty: Uncertainty
 
 
 def train(options: Options) -> None:
@@ -91,10 +95,16 @@ def train(options: Options) -> None:
     with tracking.tracked_run(store, tags) as run_id:
         mlflow.log_params(asdict(options.parameters))
         models = _fit(dataset, options.parameters)
-        metrics = evaluate(dataset, options.parameters)
-        mlflow.log_metrics(metrics)
-        progress("evaluate", _summary(metrics))
-        _release(options, dataset, models, metrics, store, run_id)
+        evidence = evaluate(
+            dataset,
+            options.parameters,
+            classifier=models.answerer.classifier,
+            content=models.answerer.compiled.content,
+            uncertainty=models.uncertainty,
+            code_sha256=options.code_sha256,
+        )
+        _log_evidence(options, evidence)
+        _release(options, dataset, models, evidence, store, run_id)
 
 
 def _fingerprint(options: Options, dataset: Dataset) -> str:
@@ -105,38 +115,67 @@ def _fingerprint(options: Options, dataset: Dataset) -> str:
 
 def _fit(dataset: Dataset, parameters: Parameters) -> _Models:
     classifier = make_classifier(parameters).fit(dataset.features, dataset.target)
-    progress("classifier", f"logistic regression, C = {parameters.regularisation_c}")
-    outliers = OutlierDetector(seed=parameters.seed).fit(dataset.features)
-    progress("outliers", f"{len(outliers.to_dict()['fields'])} fields, threshold fitted")
+    uncertainty = bootstrap(classifier, dataset, parameters)
+    content = compile_classifier(classifier, uncertainty, dataset.features, parameters)
+    progress(
+        "classifier",
+        f"{len(content['columns'])} columns, {parameters.replicates} bootstrap replicates, "
+        f"at risk from {content['threshold']:.1%}",
+    )
+    outliers = OutlierDetector().fit(dataset.features)
+    progress("outliers", "fitted")
     drift = DriftDetector().fit(dataset.features)
-    progress("drift", f"{dataset.features.shape[1]} fields counted")
-    return _Models(classifier=classifier, drift=drift, outliers=outliers)
+    progress("drift", f"{dataset.features.shape[1]} fields counted, joint test fitted")
+    answerer = Answerer(
+        classifier=classifier,
+        compiled=CompiledClassifier(content=content),
+        outliers=outliers,
+    )
+    return _Models(answerer=answerer, drift=drift, uncertainty=uncertainty)
+
+
+def _log_evidence(options: Options, evidence: Evidence) -> None:
+    """Put figures, plots and the model card on the run, for people to look at."""
+    mlflow.log_metrics(_metrics(evidence))
+    with tempfile.TemporaryDirectory() as scratch:
+        folder = Path(scratch, PLOT_FOLDER)
+        folder.mkdir()
+        plots = write_plots(evidence, folder)
+        card = model_card(evidence, options.model_name, plots)
+        Path(scratch, CARD).write_text(card, encoding="utf-8")
+        mlflow.log_artifacts(scratch)
+    progress("evidence", f"{len(evidence['figures'])} figures, {len(plots)} plots, {CARD}")
+
+
+def _metrics(evidence: Evidence) -> dict[str, float]:
+    metrics: dict[str, float] = {}
+    for name, found in evidence["figures"].items():
+        ends = {"": found["value"], "_low": found["low"], "_high": found["high"]}
+        metrics |= {f"{name}{end}": value for end, value in ends.items() if value is not None}
+    return metrics
 
 
 def _release(
     options: Options,
     dataset: Dataset,
     models: _Models,
-    metrics: Mapping[str, float],
+    evidence: Evidence,
     store: tracking.Store,
     run_id: str,
 ) -> None:
-    card = model_card(
-        name=options.model_name, dataset=dataset, parameters=options.parameters, metrics=metrics
-    )
-    mlflow.log_text(card, CARD)
-    logged = log_models(models.classifier, models.drift, models.outliers)
+    logged = log_models(models.answerer.classifier, models.drift, models.answerer.outliers)
     progress("models", f"{', '.join(logged)} logged")
     with tempfile.TemporaryDirectory() as scratch:
         bundle = Path(scratch, "bundle")
         bundle.mkdir()
-        bundle_sha256 = write_bundle(
+        write_bundle(
             bundle,
-            classifier=models.classifier,
-            outliers=models.outliers,
+            answerer=models.answerer,
+            drift=models.drift,
             features=dataset.features,
             seed=options.parameters.seed,
         )
+        bundle_sha256 = seal_bundle(bundle, evidence)
         progress("bundle", f"sealed as {bundle_sha256}")
         release = log_release(logged, bundle)
     if existing := find_release(store.client, options.model_name, options.fingerprint):
@@ -147,17 +186,7 @@ def _release(
         data_sha256=dataset.sha256,
         code_sha256=options.code_sha256,
         bundle_sha256=bundle_sha256,
-        metrics=metrics,
+        figures=headlines(evidence),
     )
     version = register(store.client, options.model_name, model=release, run_id=run_id, tags=tags)
     progress("release", f"version {version} registered")
-
-
-def _summary(metrics: Mapping[str, float]) -> str:
-    return (
-        f"AUC {metrics['cv_roc_auc']:.3f} +/- {metrics['cv_roc_auc_sd']:.3f}, "
-        f"average precision {metrics['cv_average_precision']:.3f}, "
-        f"Brier {metrics['cv_brier']:.4f}, ECE {metrics['cv_ece']:.3f}, "
-        f"outliers {metrics['cv_outlier_rate']:.1%}, "
-        f"false drift alarms {metrics['drift_false_alarm_rate']:.1%}"
-    )

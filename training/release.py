@@ -17,11 +17,12 @@ from mlflow import MlflowClient
 from mlflow.entities.model_registry import ModelVersion
 from mlflow.exceptions import MlflowException
 from mlflow.models.model import ModelInfo
-from sklearn.pipeline import Pipeline
 
-from contract.employee import EXAMPLE, FIELDS, Integer
+from contract.employee import EXAMPLE, FIELDS, Category, Field, Integer
 from contract.release import (
     CLASSIFIER,
+    DRIFT,
+    EVIDENCE,
     EXAMPLE_REQUEST,
     OUTLIERS,
     REFERENCE,
@@ -32,8 +33,9 @@ from contract.release import (
     TAG_METRICS,
     seal,
 )
-from training.classifier import attrition_probability, scoring_table
-from training.outliers import OutlierDetector
+from training.answers import Answerer
+from training.drift import DriftDetector
+from training.evidence import Evidence
 from training.records import records_frame
 
 __all__ = [
@@ -43,16 +45,19 @@ __all__ = [
     "find_release",
     "reference_records",
     "register",
+    "seal_bundle",
     "write_bundle",
 ]
 
 TOLERANCE = 1e-9
-"""Largest difference of a probability between the API's tables and scikit-learn's models."""
+"""Largest difference of a number between the API's answer and training's."""
 
 REFERENCE_RECORDS = 24
 """Made-up records in `REFERENCE`, beside the contract's example."""
 
-_METRIC_DIGITS = 6
+_ABSURD_RECORDS = 3
+_RECORDS_PER_CHANGE = 7
+
 _READY = "READY"
 
 
@@ -64,65 +69,83 @@ class ReleaseTags:
     data_sha256: str
     code_sha256: str
     bundle_sha256: str
-    metrics: Mapping[str, float]
+    figures: Mapping[str, float]
 
     def to_dict(self) -> dict[str, str]:
-        """Return the tags under the contract's names; metrics rounded to six digits."""
-        metrics = {name: round(value, _METRIC_DIGITS) for name, value in self.metrics.items()}
+        """Return the tags under the contract's names, the figures as the evidence has them."""
         return {
             TAG_FINGERPRINT: self.fingerprint,
             TAG_DATA: self.data_sha256,
             TAG_CODE: self.code_sha256,
             TAG_BUNDLE: self.bundle_sha256,
-            TAG_METRICS: json.dumps(metrics, sort_keys=True),
+            # Without spaces: Unity Catalog has room for 1,000 characters.
+            TAG_METRICS: json.dumps(dict(self.figures), sort_keys=True, separators=(",", ":")),
         }
 
 
 def write_bundle(
-    folder: Path,
-    *,
-    classifier: Pipeline,
-    outliers: OutlierDetector,
-    features: pd.DataFrame,
-    seed: int,
-) -> str:
-    """Write the serving bundle of the fitted models to the empty `folder`; return its sha-256.
+    folder: Path, *, answerer: Answerer, drift: DriftDetector, features: pd.DataFrame, seed: int
+) -> None:
+    """Write the serving bundle of the fitted models to the empty `folder`, all but the evidence.
 
     The same models, `features` (`n_rows` x 30) and `seed` give the same bytes.
     """
     records = [dict(EXAMPLE), *reference_records(features, seed)]
-    frame = records_frame(records)
-    answers = zip(
-        records,
-        attrition_probability(classifier, frame).tolist(),
-        outliers.predict(frame).tolist(),
-        strict=True,
-    )
+    answers = answerer.answer(records_frame(records))
     reference = [
-        {"record": record, "attrition_probability": probability, "is_outlier": is_outlier}
-        for record, probability, is_outlier in answers
+        {"record": record, "answer": answer}
+        for record, answer in zip(records, answers, strict=True)
     ]
-    _write_json(folder / CLASSIFIER, scoring_table(classifier, features))
-    _write_json(folder / OUTLIERS, outliers.to_dict())
+    _write_json(folder / CLASSIFIER, answerer.compiled.content)
+    _write_json(folder / OUTLIERS, answerer.outliers.to_dict())
+    _write_json(folder / DRIFT, drift.to_dict())
     _write_json(folder / REFERENCE, {"tolerance": TOLERANCE, "records": reference})
     _write_json(folder / EXAMPLE_REQUEST, [dict(EXAMPLE)])
+
+
+def seal_bundle(folder: Path, evidence: Evidence) -> str:
+    """Add the evidence and close the bundle; return its sha-256."""
+    _write_json(folder / EVIDENCE, evidence)
     return seal(folder)
 
 
 def reference_records(features: pd.DataFrame, seed: int) -> list[dict[str, int | str]]:
-    """Make up records by drawing every field on its own from its column.
+    """Make up records from the typical one: ever more of its fields are drawn anew.
 
-    Fields of one record come from different rows, so that no record is a person's.
+    From plain to absurd, so that every kind of answer is among them. Fields are drawn one by one,
+    from their columns of `features` (`n_rows` x 30) or, in the last records, from all that is
+    legal; none is a person's.
     """
     random = np.random.default_rng(seed)
-    columns: dict[str, list[int | str]] = {}
-    for field in FIELDS:
-        drawn = features[field.name].to_numpy()[
-            random.integers(len(features), size=REFERENCE_RECORDS)
-        ]
-        kind = int if isinstance(field, Integer) else str
-        columns[field.name] = [kind(value) for value in drawn]
-    return [{name: column[i] for name, column in columns.items()} for i in range(REFERENCE_RECORDS)]
+    people = set(features.itertuples(index=False, name=None))
+    typical = {field.name: _typical(features[field.name], field) for field in FIELDS}
+    records: list[dict[str, int | str]] = []
+    while len(records) < REFERENCE_RECORDS:
+        legal = len(records) >= REFERENCE_RECORDS - _ABSURD_RECORDS
+        changed = len(FIELDS) if legal else 1 + len(records) // _RECORDS_PER_CHANGE
+        record = dict(typical)
+        for place in random.choice(len(FIELDS), size=changed, replace=False).tolist():
+            field = FIELDS[place]
+            record[field.name] = _drawn(None if legal else features[field.name], field, random)
+        if tuple(record.values()) not in people:
+            records.append(record)
+    return records
+
+
+def _typical(column: "pd.Series[Any]", field: Field) -> int | str:
+    return int(column.median()) if isinstance(field, Integer) else str(column.mode()[0])
+
+
+def _drawn(column: "pd.Series[Any] | None", field: Field, random: np.random.Generator) -> int | str:
+    """Draw a value of `column`, or without one any that the contract allows."""
+    match field:
+        case Integer():
+            if column is None:
+                return int(random.integers(field.minimum, field.maximum, endpoint=True))
+            return int(column.iloc[int(random.integers(len(column)))])
+        case Category():
+            choices = field.categories if column is None else column.tolist()
+            return str(choices[int(random.integers(len(choices)))])
 
 
 def find_release(client: MlflowClient, name: str, fingerprint: str) -> ModelVersion | None:

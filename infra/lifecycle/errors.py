@@ -4,7 +4,7 @@
     ├── RegistryError      the model registry does not answer or lacks what was asked for
     ├── WorkspaceError     the Databricks workspace does not answer, or refuses
     ├── TrainingError      a training run failed, and registered nothing
-    ├── GateError          a release's figures do not reach the stage's gates
+    ├── GateError          a release's figures do not reach the stage's gates, or were changed
     ├── ProcessError       the API process does not start, or does not stop
     ├── AddressError       the public address cannot be had
     ├── SmokeTestError     the API's answers are not those that training computed
@@ -43,7 +43,10 @@ class TrainingError(LifecycleError):
 
 
 class GateError(LifecycleError):
-    """A figure of the release is outside a gate's bound; the stage keeps what it has."""
+    """A release may not reach a stage, which keeps what it has.
+
+    A figure is outside a gate's bound or is not the one that was sealed, or there is no proof.
+    """
 
 
 class ProcessError(LifecycleError):

@@ -23,7 +23,10 @@ class Gate:
 
 @dataclass(frozen=True, kw_only=True)
 class Verdict:
-    """Whether one bound holds, in words that name the figure and the bound."""
+    """Whether one bound holds, in words that name the figure and the bound.
+
+    What cannot be compared, and what is only judged later, holds so far.
+    """
 
     holds: bool
     text: str
@@ -33,21 +36,26 @@ def judge(
     gates: Sequence[Gate],
     figures: Mapping[str, float],
     current: Mapping[str, float] | None,
+    *,
+    partial: bool = False,
 ) -> list[Verdict]:
     """Judge `figures` by `gates`; `current` are the figures of the release that would be replaced.
 
-    Without a current release the comparing bounds hold: there is nothing to lose.
+    Without a current release, or a figure of it, the comparing bounds hold: there is nothing to
+    lose. `partial`: the release has more figures than these, and a gate on another holds so far.
     """
-    return [verdict for gate in gates for verdict in _judge_one(gate, figures, current)]
+    return [verdict for gate in gates for verdict in _judge_one(gate, figures, current, partial)]
 
 
 def _judge_one(
-    gate: Gate, figures: Mapping[str, float], current: Mapping[str, float] | None
+    gate: Gate,
+    figures: Mapping[str, float],
+    current: Mapping[str, float] | None,
+    partial: bool,
 ) -> list[Verdict]:
     figure = figures.get(gate.metric)
     if figure is None:
-        known = ", ".join(sorted(figures)) or "none"
-        return [Verdict(holds=False, text=f"{gate.metric}: not measured (measured: {known})")]
+        return [_without_figure(gate, figures, partial)]
     bounds: list[tuple[str, float, bool]] = []
     if gate.at_least is not None:
         bounds.append(("at least", gate.at_least, figure >= gate.at_least))
@@ -69,8 +77,22 @@ def _judge_one(
         for words, bound, holds in bounds
     ]
     if before is None and (gate.max_drop, gate.max_rise) != (None, None):
-        why = "no release at the stage, or this one is pinned"
-        verdicts.append(
-            Verdict(holds=True, text=f"{gate.metric} {figure:.4f}: not compared ({why})")
-        )
+        verdicts.append(_not_compared(gate, figure, current))
     return verdicts
+
+
+def _without_figure(gate: Gate, figures: Mapping[str, float], partial: bool) -> Verdict:
+    if partial:
+        why = "judged at the update, its figure is in the release's evidence"
+        return Verdict(holds=True, text=f"{gate.metric}: {why}")
+    known = ", ".join(sorted(figures)) or "none"
+    return Verdict(holds=False, text=f"{gate.metric}: not measured (measured: {known})")
+
+
+def _not_compared(gate: Gate, figure: float, current: Mapping[str, float] | None) -> Verdict:
+    why = (
+        "no release at the stage, or this one is pinned"
+        if current is None
+        else "the release to compare with has no such figure in its tag"
+    )
+    return Verdict(holds=True, text=f"{gate.metric} {figure:.4f}: not compared ({why})")

@@ -285,5 +285,19 @@ def _release(version: "ModelVersion") -> Release:
         run_id=version.run_id or "",
         fingerprint=tags[contract.TAG_FINGERPRINT],
         bundle_sha256=tags[contract.TAG_BUNDLE],
-        metrics=json.loads(tags[contract.TAG_METRICS]),
+        metrics=_metrics(version, tags[contract.TAG_METRICS]),
+    )
+
+
+def _metrics(version: "ModelVersion", text: str) -> dict[str, float]:
+    """Read the tag, which anybody who may write tags can have changed."""
+    with contextlib.suppress(ValueError):
+        found: Any = json.loads(text)
+        if isinstance(found, dict):
+            metrics = cast(dict[str, Any], found)
+            if all(type(value) in (int, float) for value in metrics.values()):
+                return metrics
+    raise RegistryError(
+        f"model {version.name!r} version {version.version}: its tag {contract.TAG_METRICS!r} is no "
+        "JSON object of numbers; restore it, train again, or choose another release"
     )

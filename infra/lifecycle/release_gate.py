@@ -3,6 +3,9 @@
 A resource, not a hook: when its creation fails, the next `up` judges again, where a failed hook
 would be skipped. A stage that promotes takes what another stage proved, and nothing else: here the
 release is chosen, its proof is asked for, and the image that was proven is handed on.
+
+A preview judges by the release's tag; the update fetches the evidence that the release was sealed
+with, refuses a tag that says something else, and judges by all of its figures.
 """
 
 import re
@@ -14,9 +17,10 @@ import pulumi
 from pulumi.dynamic import CheckResult, CreateResult, DiffResult, Resource, UpdateResult
 from pulumi.output import contains_unknowns
 
-from contract.release import TAG_PROVEN
+from contract.release import TAG_PROVEN, ReleaseError
 from infra.lifecycle.databricks import CredentialProvider
 from infra.lifecycle.errors import GateError, RegistryError
+from infra.lifecycle.evidence import sealed_figures
 from infra.lifecycle.gates import Gate, Verdict, judge
 from infra.lifecycle.registry import Registry, RegistryAddress, Release
 
@@ -75,20 +79,20 @@ class _Judgement:
 
 
 class ReleaseGateProvider(CredentialProvider):
-    """Judges a release's registered figures, and its proof."""
+    """Judges a release's figures, and its proof."""
 
     def check(self, olds: dict[str, Any], news: dict[str, Any]) -> CheckResult:
         """Add the release, its figures and the verdicts, so that a preview shows them.
 
-        What was judged before is not judged again: a release's figures never change. Which release
-        a stage has does, so that one is always asked for.
+        What was judged before is not judged again: the figures that a release was sealed with never
+        change. Which release a stage has does, so that one is always asked for.
         """
         if contains_unknowns(news):
             return CheckResult(news, [])
         if news.get("version") and _same(olds, news, (*_ASKED, "version")):
             return CheckResult({**news, **_found(olds)}, [])
         try:
-            inputs = {**news, **_judge(self._registry(news), news).props()}
+            inputs = {**news, **_judge(self._registry(news), news, sealed=False).props()}
         except RegistryError:
             # A preview with no registry at hand shows the rest; create asks again, and says why.
             return CheckResult(news, [])
@@ -104,9 +108,10 @@ class ReleaseGateProvider(CredentialProvider):
         """Let the release pass, or say what it fails.
 
         Raises:
-            GateError: a gate does not hold (the message has the figure and the bound), or the
-                stage to promote from has not proven the release (it says how to).
-            RegistryError: the registry does not answer or has no such version.
+            GateError: a gate does not hold (the message has the figure and the bound), the stage to
+                promote from has not proven the release (it says how to), or the release is not what
+                was sealed (it has the file, or the figure and both numbers).
+            RegistryError: the registry does not answer, or has no such version or no files of it.
         """
         id_ = f"{props['registry']['model_name']}@{props['stage']}"
         return CreateResult(id_=id_, outs=self._pass(props))
@@ -119,7 +124,7 @@ class ReleaseGateProvider(CredentialProvider):
         return Registry(props["registry"], self.credentials)
 
     def _pass(self, props: dict[str, Any]) -> dict[str, Any]:
-        judgement = _judge(self._registry(props), props)
+        judgement = _judge(self._registry(props), props, sealed=True)
         if judgement.refusal:
             raise GateError(judgement.refusal)
         outs = {**props, **judgement.props()}
@@ -142,7 +147,8 @@ def _found(olds: Mapping[str, Any]) -> dict[str, Any]:
     return {key: olds[key] for key in _FOUND}
 
 
-def _judge(registry: Registry, props: Mapping[str, Any]) -> _Judgement:
+def _judge(registry: Registry, props: Mapping[str, Any], *, sealed: bool) -> _Judgement:
+    """Find the release and judge it, by its evidence (`sealed`) or by its tag alone."""
     release = _candidate(registry, props)
     if release is None:
         before = props["promote_from"]
@@ -150,10 +156,26 @@ def _judge(registry: Registry, props: Mapping[str, Any]) -> _Judgement:
         return _Judgement(release=None, image="", refusal=refusal, verdicts=[])
     image = _image(registry, props, release.version)
     refusal = "" if image or not props["promote_from"] else _unproven(props, release.version)
+    if refusal and sealed:
+        return _Judgement(release=release, image=image, refusal=refusal, verdicts=[])
+    figures = _sealed(registry, props, release) if sealed else release.metrics
     current = None if props["pinned"] else registry.at_stage(props["compared_with"])
     gates = [Gate(**gate) for gate in props["gates"]]
-    verdicts = judge(gates, release.metrics, current.metrics if current else None)
+    against = current.metrics if current else None
+    verdicts = judge(gates, figures, against, partial=not sealed)
     return _Judgement(release=release, image=image, refusal=refusal, verdicts=verdicts)
+
+
+def _sealed(registry: Registry, props: Mapping[str, Any], release: Release) -> dict[str, float]:
+    try:
+        return sealed_figures(registry, release)
+    except ReleaseError as error:
+        raise GateError(
+            f"release {release.version} in the registry, model {props['registry']['model_name']!r},"
+            f" does not reach the stage {props['stage']!r}, which keeps what it has:\n  {error}\n"
+            "Restore the tag or the file that was changed, set `retrain` to train again, or choose "
+            "another release with `releaseVersion`."
+        ) from error
 
 
 def _candidate(registry: Registry, props: Mapping[str, Any]) -> Release | None:

@@ -1,4 +1,8 @@
-"""Small releases for tests, sealed like real ones; `shift` moves every probability."""
+"""Small releases for tests, sealed like real ones; `shift` moves every probability.
+
+The answers are computed here by the words of the format (`contract.classifier`,
+`contract.outliers`), number by number, and not by the service's code.
+"""
 
 import json
 import math
@@ -7,9 +11,22 @@ from typing import Any
 
 from contract import employee
 from contract.release import CLASSIFIER, EXAMPLE_REQUEST, OUTLIERS, REFERENCE, seal
+from contract.rules import RULES
 
-INTERCEPT = -1.5
-MEAN_INCOME, MEAN_AGE = 6500.0, 37.0
+THRESHOLD = 0.4
+"""Probability from which an employee is at risk."""
+
+OUTLIER_THRESHOLD = 9.0
+
+REFERENCES: tuple[dict[str, int | str], ...] = (
+    {"TotalWorkingYears": 3, "MonthlyIncome": 2500, "YearsAtCompany": 2, "YearsInCurrentRole": 1,
+     "YearsWithCurrManager": 1, "OverTime": "No", "NumCompaniesWorked": 5},
+    {"OverTime": "No", "JobLevel": 4, "StockOptionLevel": 2, "Age": 58, "TotalWorkingYears": 20},
+    {"NumCompaniesWorked": 30, "StockOptionLevel": 1, "MonthlyIncome": 1000, "Age": 24},
+    {"MonthlyIncome": 100_000, "JobLevel": 1, "BusinessTravel": "Non-Travel"},
+    {"YearsSinceLastPromotion": 40, "TotalWorkingYears": 60},
+)  # fmt: skip
+"""What makes the reference records: each leads to another kind of answer (a test says which)."""
 
 
 def write_bundle(folder: Path, *, shift: float = 0.0, wrong: bool = False) -> str:
@@ -17,74 +34,241 @@ def write_bundle(folder: Path, *, shift: float = 0.0, wrong: bool = False) -> st
     folder.mkdir(parents=True, exist_ok=True)
     _write(folder / CLASSIFIER, classifier(shift))
     _write(folder / OUTLIERS, outliers())
-    references = [reference(index, shift) for index in range(5)]
+    references = [reference(changes, shift) for changes in REFERENCES]
     if wrong:
-        references[1]["is_outlier"] = not references[1]["is_outlier"]
+        outlier = references[1]["answer"]["outlier"]
+        outlier["is_outlier"] = not outlier["is_outlier"]
     _write(folder / REFERENCE, {"tolerance": 1e-9, "records": references})
     _write(folder / EXAMPLE_REQUEST, [dict(employee.EXAMPLE)])
     return seal(folder)
 
 
 def classifier(shift: float = 0.0) -> dict[str, Any]:
+    """Columns of every kind; two on one field, logarithms of a narrow and of a wide field."""
     return {
-        "intercept": INTERCEPT + shift,
-        "terms": [
-            {"feature": "OverTime", "table": {"No": -0.4, "Yes": 0.9}},
-            {"feature": "JobLevel", "table": {"1": 0.7, "2": 0.1, "3": 0, "4": -0.3, "5": -0.2}},
-            {"feature": "Age", "slope": -0.02, "offset": 0.75},
-            {"feature": "JobLevel", "slope": -0.1, "offset": 0.05},
-            {"feature": "MonthlyIncome", "slope": -5e-5, "offset": 0.3},
+        "baseline": -0.9 + shift,
+        "level": 0.8,
+        "z": 1.28,
+        "remainder": 0.004,
+        "at_baseline": [0.06, -0.05, 0.02],
+        "threshold": THRESHOLD,
+        "missed_leaver_cost": 1.5,
+        "columns": [
+            column("is", "OverTime", "Yes", 1.2, 0.28, [0.05, 0.02, 0.0]),
+            column("is", "OverTime", "No", -0.2, 0.72, [-0.01, 0.0, 0.03]),
+            column("is", "JobLevel", 1, 0.6, 0.37, [0.0, 0.09, 0.01]),
+            column("at_least", "JobLevel", 2, -0.3, 0.63, [0.02, -0.04, 0.0]),
+            column("at_least", "StockOptionLevel", 1, -0.5, 0.57, [0.03, 0.0, 0.06]),
+            column("value", "Age", None, -0.03, 36.9, [0.002, -0.001, 0.003]),
+            column("log1p", "TotalWorkingYears", None, -0.4, 2.27, [0.04, 0.01, -0.08]),
+            column("log1p", "MonthlyIncome", None, -0.3, 8.55, [0.06, 0.0, 0.04]),
+            column("value", "MonthlyIncome", None, -1e-5, 6500.0, [1e-6, 2e-6, 0.0]),
+            column("value", "NumCompaniesWorked", None, 0.06, 2.7, [0.01, 0.0, -0.02]),
+            column(
+                *("ratio", "YearsSinceLastPromotion", "YearsAtCompany", 0.7, 0.24),
+                *([0.1, 0.05, -0.02], 2.19, 0.23),
+            ),
+            column(
+                *("ratio", "NumCompaniesWorked", "TotalWorkingYears", 0.5, 0.33),
+                *([0.04, -0.06, 0.01], 2.7, 0.14),
+            ),
         ],
-        "baseline": {"OverTime": 0.0, "JobLevel": 0.05, "Age": 0.01, "MonthlyIncome": -0.02},
+    }
+
+
+def column(
+    kind: str,
+    field: str,
+    against: int | str | None,
+    coefficient: float,
+    mean: float,
+    uncertainty: list[float],
+    mean_field: float | None = None,
+    mean_inverse: float | None = None,
+) -> dict[str, Any]:
+    return {
+        **{"kind": kind, "field": field, "against": against, "coefficient": coefficient},
+        **{"mean": mean, "mean_field": mean_field, "mean_inverse": mean_inverse},
+        "uncertainty": uncertainty,
     }
 
 
 def outliers() -> dict[str, Any]:
-    return {
-        "fields": ["MonthlyIncome", "Age"],
-        "mean": [MEAN_INCOME, MEAN_AGE],
-        "precision": [[6e-8, -5e-6], [-5e-6, 0.015]],
-        "threshold": 9.0,
+    """Most fields say nothing; some have terms of their own, given one other, or given two."""
+    said: dict[str, dict[str, Any]] = {
+        "Age": {"edges": [25, 60], "table": [0.5, 0.0, 2.5]},
+        # In another order than the contract's.
+        "BusinessTravel": {
+            "categories": ["Travel_Rarely", "Non-Travel", "Travel_Frequently"],
+            "table": [0.0, 0.75, 0.5],
+        },
+        "DistanceFromHome": {"edges": [31], "table": [0.0, 4.0]},
+        "JobLevel": {"edges": [3], "table": [0.0, 0.25]},
+        "MonthlyIncome": {
+            "edges": [3_000, 10_000],
+            "parents": ["JobLevel"],
+            "table": [[0.0, 0.25, 9.5], [6.25, 1.0, 0.0]],
+        },
+        "OverTime": {
+            "parents": ["JobLevel", "BusinessTravel"],
+            "table": [[[0.0, 0.1], [0.2, 0.3], [0.4, 0.5]], [[0.6, 0.7], [0.8, 0.9], [1.0, 1.1]]],
+        },
+        "PercentSalaryHike": {"edges": [26], "table": [0.0, 4.0]},
+        "YearsSinceLastPromotion": {"edges": [16, 30], "table": [0.0, 1.5, 3.0]},
     }
+    return {
+        "threshold": OUTLIER_THRESHOLD,
+        "fields": [{**_silent(field), **said.get(field.name, {})} for field in employee.FIELDS],
+    }
+
+
+def _silent(field: employee.Field) -> dict[str, Any]:
+    match field:
+        case employee.Integer():
+            return {"name": field.name, "edges": [], "parents": [], "table": [0.0]}
+        case employee.Category():
+            table = [0.0] * len(field.categories)
+            categories = list(field.categories)
+            return {"name": field.name, "categories": categories, "parents": [], "table": table}
 
 
 def record(**changes: int | str) -> dict[str, Any]:
     return {**employee.EXAMPLE, **changes}
 
 
-def logit(row: dict[str, Any], shift: float = 0.0) -> float:
-    """Compute the fixture's log-odds by the definition in the release format, not by app code."""
-    total: float = INTERCEPT + shift
-    for term in classifier()["terms"]:
-        value = row[term["feature"]]
-        if "table" in term:
-            total += term["table"][str(value)]
-        else:
-            total += term["slope"] * value + term["offset"]
-    return total
+def reference(changes: dict[str, int | str], shift: float = 0.0) -> dict[str, Any]:
+    row = record(**changes)
+    return {"record": row, "answer": answer(row, shift)}
+
+
+def answer(row: dict[str, Any], shift: float = 0.0) -> dict[str, Any]:
+    content = classifier(shift)
+    middle, width = logit(row, shift), content["z"] * math.sqrt(variance(row))
+    low, high = sigmoid(middle - width), sigmoid(middle + width)
+    score = sum(terms(row).values())
+    broken = [rule for rule in RULES if row[rule.lower] + rule.offset > row[rule.upper]]
+    is_outlier = score > OUTLIER_THRESHOLD or bool(broken)
+    if is_outlier or low < THRESHOLD <= high:
+        decision = "refer"
+    else:
+        decision = "at_risk" if low >= THRESHOLD else "not_at_risk"
+    return {
+        "attrition_probability": sigmoid(middle),
+        "interval": [low, high],
+        "decision": decision,
+        "outlier": {
+            "is_outlier": is_outlier,
+            "score": score,
+            "features": _striking(row) if is_outlier else [],
+            "broken_rules": [rule.name for rule in broken],
+        },
+        "reasons": reasons(row),
+    }
 
 
 def probability(row: dict[str, Any], shift: float = 0.0) -> float:
-    return 1 / (1 + math.exp(-logit(row, shift)))
+    return sigmoid(logit(row, shift))
 
 
-def distance(row: dict[str, Any]) -> float:
-    x, y = row["MonthlyIncome"] - MEAN_INCOME, row["Age"] - MEAN_AGE
-    return 6e-8 * x * x - 2 * 5e-6 * x * y + 0.015 * y * y
+def logit(row: dict[str, Any], shift: float = 0.0) -> float:
+    content = classifier(shift)
+    moves = [each["coefficient"] * _distance(each, row) for each in content["columns"]]
+    return content["baseline"] + sum(moves)
 
 
-def reference(index: int, shift: float = 0.0) -> dict[str, Any]:
-    row = record(
-        Age=18 + 7 * index % 60,
-        MonthlyIncome=2000 + 9500 * index % 90_000,
-        OverTime="Yes" if index % 2 else "No",
-        JobLevel=1 + index % 5,
+def variance(row: dict[str, Any]) -> float:
+    content = classifier()
+    total = content["remainder"]
+    for k, start in enumerate(content["at_baseline"]):
+        moves = [each["uncertainty"][k] * _distance(each, row) for each in content["columns"]]
+        total += (start + sum(moves)) ** 2
+    return total
+
+
+def reasons(row: dict[str, Any]) -> list[dict[str, Any]]:
+    shares = contributions(row)
+    # Sorting is stable: of equal ones the field that comes first in the contract.
+    ranked = sorted(
+        (name for name in employee.FIELD_NAMES if name in shares), key=lambda n: -abs(shares[n])
     )
-    return {
-        "record": row,
-        "attrition_probability": probability(row, shift),
-        "is_outlier": distance(row) > 9.0,
-    }
+    return [{"feature": name, "contribution": shares[name]} for name in ranked[:3]]
+
+
+def contributions(row: dict[str, Any]) -> dict[str, float]:
+    shares: dict[str, float] = {}
+    for each in classifier()["columns"]:
+        whole = each["coefficient"] * _distance(each, row)
+        own = whole
+        if each["kind"] == "ratio":
+            inverse = 1 / (row[each["against"]] + 1)
+            alone = row[each["field"]] * each["mean_inverse"] - each["mean_field"] * inverse
+            own = each["coefficient"] / 2 * (_distance(each, row) + alone)
+            shares[each["against"]] = shares.get(each["against"], 0.0) + whole - own
+        shares[each["field"]] = shares.get(each["field"], 0.0) + own
+    return shares
+
+
+def terms(row: dict[str, Any]) -> dict[str, float]:
+    """Return what every field adds to the outlier score."""
+    fields = {each["name"]: each for each in outliers()["fields"]}
+    found: dict[str, float] = {}
+    for name, each in fields.items():
+        term: Any = each["table"]
+        for place in (*each["parents"], name):
+            term = term[_bin(fields[place], row[place])]
+        found[name] = term
+    return found
+
+
+def parts(prediction: Any) -> tuple[list[float], list[Any]]:
+    """Split an answer into its numbers, which may differ a little, and what has to be the same."""
+    outlier, why = prediction["outlier"], prediction["reasons"]
+    numbers = [prediction["attrition_probability"], *prediction["interval"], outlier["score"]]
+    rest = [prediction["decision"], {**outlier, "score": 0}, [each["feature"] for each in why]]
+    return [*numbers, *(each["contribution"] for each in why)], rest
+
+
+def sigmoid(log_odds: float) -> float:
+    return 1 / (1 + math.exp(-log_odds))
+
+
+def _distance(content: dict[str, Any], row: dict[str, Any]) -> float:
+    """Return a column's value less its mean."""
+    found, against = row[content["field"]], content["against"]
+    match content["kind"]:
+        case "is":
+            value = float(found == against)
+        case "at_least":
+            value = float(found >= against)
+        case "value":
+            value = float(found)
+        case "log1p":
+            value = math.log(1 + found)
+        case _:
+            value = found / (row[against] + 1)
+    return value - content["mean"]
+
+
+def _bin(content: dict[str, Any], value: int | str) -> int:
+    if "categories" in content:
+        return content["categories"].index(value)
+    return sum(edge <= value for edge in content["edges"])
+
+
+def _striking(row: dict[str, Any]) -> list[str]:
+    found = terms(row)
+    order = sorted(found, key=lambda name: -found[name])
+    score = sum(found.values())
+    ruled: set[str] = set()
+    for rule in RULES:
+        if row[rule.lower] + rule.offset > row[rule.upper]:
+            ruled |= {rule.lower, rule.upper}
+    then = [
+        name
+        for name in order
+        if name not in ruled and score > OUTLIER_THRESHOLD and found[name] >= 0.1 * score
+    ]
+    return [*(name for name in order if name in ruled), *then][:3]
 
 
 def _write(path: Path, content: Any) -> None:

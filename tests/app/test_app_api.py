@@ -1,12 +1,17 @@
+# jsonschema has no types of its own (4.26.0, 2026-11).
+# pyright: reportMissingTypeStubs=false, reportUnknownMemberType=false
+
 import json
+from collections.abc import Callable
 from typing import Any, get_type_hints
 
 import pytest
-from app_bundles import distance, probability, record
+from app_bundles import REFERENCES, answer, parts, record
 from app_client import Client
 from app_processes import KEY
 from fastapi.telemetry import TelemetryConfig
 from httpx import Response
+from jsonschema import Draft202012Validator
 
 from app import api
 from app.api import NO_TELEMETRY, create_app
@@ -33,14 +38,56 @@ def log_lines(capfd: pytest.CaptureFixture[str]) -> list[dict[str, Any]]:
 
 
 def test_predictions_come_in_the_order_of_the_records(client: Client) -> None:
-    rows = [record(Age=20), record(Age=60, OverTime="No"), record(MonthlyIncome=90_000)]
+    rows = [record(), *(record(**changes) for changes in REFERENCES)]
     response = ask(client, rows)
     assert response.status_code == 200
     assert response.json()["release"] == "7"
-    for row, answer in zip(rows, response.json()["predictions"], strict=True):
-        assert abs(answer["attrition_probability"] - probability(row)) < 1e-15
-        assert answer["outlier"]["is_outlier"] == (distance(row) > 9)
-        assert len(answer["reasons"]) == 3
+    for row, found in zip(rows, response.json()["predictions"], strict=True):
+        (numbers, rest), (expected_numbers, expected_rest) = parts(found), parts(answer(row))
+        assert numbers == pytest.approx(expected_numbers, rel=1e-12)
+        assert rest == expected_rest
+
+
+def test_an_answer_has_the_documented_shape(client: Client) -> None:
+    document = client.get("/openapi.json").json()
+    responses = document["paths"]["/predict"]["post"]["responses"]
+    schema = responses["200"]["content"]["application/json"]["schema"]
+    validator = Draft202012Validator({**schema, "components": document["components"]})
+    whole = ask(client, [record(), *(record(**changes) for changes in REFERENCES)]).json()
+    assert list(map(str, validator.iter_errors(whole))) == []
+    # The document says no more than the answers hold: every property is there, and no other.
+    models = document["components"]["schemas"]
+    outlier_found = whole["predictions"][-1]
+    assert outlier_found["outlier"]["broken_rules"]
+    for name, found in (
+        ("Answer", whole),
+        ("_Prediction", outlier_found),
+        ("_Outlier", outlier_found["outlier"]),
+        ("_Reason", outlier_found["reasons"][0]),
+    ):
+        assert found.keys() == models[name]["properties"].keys() == set(models[name]["required"])
+
+
+BROKEN_ANSWERS: list[Callable[[Any], object]] = [
+    lambda found: found.update(decision="fire"),
+    lambda found: found.update(interval=[0.5]),
+    lambda found: found.update(interval=[0.1, 1.5]),
+    lambda found: found.update(attrition_probability=-0.1),
+    lambda found: found["outlier"].update(features=None),
+    lambda found: found["outlier"].pop("broken_rules"),
+    lambda found: found["reasons"][0].pop("contribution"),
+]
+
+
+@pytest.mark.parametrize("edit", BROKEN_ANSWERS)
+def test_the_document_does_not_allow_any_answer(
+    client: Client, edit: Callable[[Any], object]
+) -> None:
+    document = client.get("/openapi.json").json()
+    reference = {"$ref": "#/components/schemas/Answer", "components": document["components"]}
+    whole = ask(client, [record()]).json()
+    edit(whole["predictions"][0])
+    assert not Draft202012Validator(reference).is_valid(whole)
 
 
 def test_the_ignored_columns_are_accepted_and_change_nothing(client: Client) -> None:

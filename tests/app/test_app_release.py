@@ -1,28 +1,31 @@
-import json
+import math
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
-from app_bundles import write_bundle
+from app_bundles import REFERENCES, write_bundle
+from app_releases import change
 
 from app.release import load, wrong_reference
-from contract.release import CLASSIFIER, MANIFEST, OUTLIERS, REFERENCE, ReleaseError, seal
+from contract.release import CLASSIFIER, MANIFEST, OUTLIERS, REFERENCE, ReleaseError
 
-
-def change(folder: Path, name: str, edit: Callable[[Any], object]) -> None:
-    """Change one file of a release and seal it again: what training could have done wrong."""
-    content = json.loads((folder / name).read_text())
-    edit(content)
-    (folder / name).write_text(json.dumps(content))
-    seal(folder)
+Edit = Callable[[Any], object]
 
 
 def test_a_sealed_release_loads_and_answers_right(tmp_path: Path) -> None:
     sha256 = write_bundle(tmp_path)
     release = load(tmp_path, sha256)
     assert release.manifest_sha256 == sha256
+    assert len(release.references) == len(REFERENCES)
     assert wrong_reference(release) is None
+
+
+def test_other_files_of_a_release_are_not_read(tmp_path: Path) -> None:
+    write_bundle(tmp_path)
+    (tmp_path / "evidence.json").write_text("{}")
+    change(tmp_path, REFERENCE, lambda _: None)
+    assert wrong_reference(load(tmp_path)) is None
 
 
 @pytest.mark.parametrize("name", [CLASSIFIER, OUTLIERS, REFERENCE, MANIFEST])
@@ -33,43 +36,70 @@ def test_an_altered_file_is_named(tmp_path: Path, name: str) -> None:
         load(tmp_path, sha256)
 
 
-LINE = {"feature": "OverTime", "slope": 1.0, "offset": 0.0}
-EDITS: list[tuple[str, Callable[[Any], object], str]] = [
-    (CLASSIFIER, lambda c: c["terms"][1]["table"].pop("3"), "'JobLevel' has no contribution.* 3"),
-    (CLASSIFIER, lambda c: c["terms"][0].update(feature="Shoe"), "'Shoe' is no field"),
-    (CLASSIFIER, lambda c: c["terms"].append(LINE), "'OverTime' is a category"),
-    (CLASSIFIER, lambda c: c["baseline"].pop("Age"), "'Age' is missing"),
-    (CLASSIFIER, lambda c: c.update(intercept=float("nan")), "expected a finite number"),
-    (CLASSIFIER, lambda c: c.update(intercept="1"), "expected a finite number"),
-    (CLASSIFIER, lambda c: c.pop("terms"), "'terms' is missing"),
-    (OUTLIERS, lambda c: c["fields"].append("Gender"), "'Gender' is no whole-number field"),
-    (OUTLIERS, lambda c: c["mean"].pop(), "1 numbers where 2 belong"),
-    (OUTLIERS, lambda c: c["precision"].pop(), "1 rows for 2 fields"),
-    (REFERENCE, lambda c: c["records"].clear(), "no reference records"),
-    (REFERENCE, lambda c: c["records"][1]["record"].update(Age=17), "record 1: 'Age' must be"),
-    (REFERENCE, lambda c: c["records"][0]["record"].pop("Age"), "record 0: 'Age' must be"),
-    (REFERENCE, lambda c: c["records"][0]["record"].update(Age=True), "record 0: 'Age' must be"),
+def record(**changes: Any) -> Edit:
+    return lambda content: content["records"][1]["record"].update(changes)
+
+
+EDITS: list[tuple[Edit, str]] = [
+    (lambda c: c.pop("records"), "'records' is missing"),
+    (lambda c: c["records"].clear(), "no reference records"),
+    (lambda c: c.pop("tolerance"), "'tolerance' is missing"),
+    (lambda c: c.update(tolerance=math.nan), "'tolerance' must be a finite number"),
+    (record(Age=17), "record 1: 'Age' must be a whole number from 18 to 80"),
+    (record(Age=True), "record 1: 'Age' must be"),
+    (record(Age=41.0), "record 1: 'Age' must be"),
+    (record(Age="41"), "record 1: 'Age' must be"),
+    (record(Gender="male"), "record 1: 'Gender' must be one of 'Female', 'Male'"),
+    (lambda c: c["records"][0]["record"].pop("Age"), "record 0: 'Age' must be"),
+    (lambda c: c["records"][2].pop("record"), "record 2: 'record' is missing"),
+    (lambda c: c["records"][2].pop("answer"), "record 2: 'answer' is missing"),
+    (lambda c: c["records"][2].update(record=[]), "record 2: "),
+    (lambda c: c["records"].append(None), "record 5: "),
+    (lambda c: c["records"][3].update(answer={}), "record 3: 'attrition_probability' is missing"),
+    (lambda c: c["records"][3].update(answer=[]), "record 3: "),
+    (
+        lambda c: c["records"][3]["answer"].update(attrition_probability=None),
+        "record 3: 'attrition_probability' must be a finite number",
+    ),
 ]
 
 
-@pytest.mark.parametrize(("name", "edit", "message"), EDITS)
-def test_what_would_fail_later_is_refused_at_once(
-    tmp_path: Path, name: str, edit: Callable[[Any], object], message: str
+@pytest.mark.parametrize(("edit", "message"), EDITS)
+def test_reference_records_that_prove_nothing_are_refused(
+    tmp_path: Path, edit: Edit, message: str
 ) -> None:
     write_bundle(tmp_path)
-    change(tmp_path, name, edit)
-    with pytest.raises(ReleaseError, match=f"{name}: .*{message}"):
+    change(tmp_path, REFERENCE, edit)
+    with pytest.raises(ReleaseError, match=f"{REFERENCE}: .*{message}"):
         load(tmp_path)
 
 
-WRONG_ANSWERS: list[Callable[[Any], object]] = [
-    lambda record: record.update(attrition_probability=0.123),
-    lambda record: record.update(is_outlier=not record["is_outlier"]),
+WRONG_ANSWERS: list[Edit] = [
+    lambda answer: answer.update(attrition_probability=0.123),
+    lambda answer: answer["interval"].__setitem__(0, answer["interval"][0] + 1e-8),
+    lambda answer: answer["interval"].reverse(),
+    lambda answer: answer.update(decision="refer"),
+    lambda answer: answer["outlier"].update(is_outlier=True),
+    lambda answer: answer["outlier"].update(score=answer["outlier"]["score"] + 1e-8),
+    lambda answer: answer["outlier"]["features"].append("Age"),
+    lambda answer: answer["outlier"]["broken_rules"].append("working_years_within_age"),
+    lambda answer: answer["reasons"].pop(),
+    lambda answer: answer["reasons"].reverse(),
+    lambda answer: answer["reasons"][2].update(contribution=0.0),
+    lambda answer: answer.update(verdict="guilty"),
+    lambda answer: answer.update(verdict=None),
 ]
 
 
 @pytest.mark.parametrize("edit", WRONG_ANSWERS)
-def test_a_wrong_reference_answer_is_found(tmp_path: Path, edit: Callable[[Any], object]) -> None:
+def test_a_wrong_reference_answer_is_found(tmp_path: Path, edit: Edit) -> None:
     write_bundle(tmp_path)
-    change(tmp_path, REFERENCE, lambda content: edit(content["records"][2]))
+    change(tmp_path, REFERENCE, lambda content: edit(content["records"][2]["answer"]))
     assert wrong_reference(load(tmp_path)) == 2
+
+
+def test_reference_answers_may_say_less(tmp_path: Path) -> None:
+    """Answers may grow, and an older release does not know what they grew by."""
+    write_bundle(tmp_path)
+    change(tmp_path, REFERENCE, lambda content: content["records"][2]["answer"].pop("reasons"))
+    assert wrong_reference(load(tmp_path)) is None

@@ -83,3 +83,19 @@ def replaced(column: Any, row: int, value: int | str | None) -> Any:
 def read_rows(folder: Path) -> Any:
     """Read all Parquet files of `folder` as one Arrow table, in the order of the key."""
     return pq.read_table(folder).sort_by(KEY)
+
+
+def as_the_api_says(row: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a row of answers in the shape that the API gives them."""
+    return {
+        "attrition_probability": row["attrition_probability"],
+        "interval": [row["interval_low"], row["interval_high"]],
+        "decision": row["decision"],
+        "outlier": {
+            "is_outlier": row["is_outlier"],
+            "score": row["outlier_score"],
+            "features": row["outlier_features"],
+            "broken_rules": row["broken_rules"],
+        },
+        "reasons": row["reasons"],
+    }

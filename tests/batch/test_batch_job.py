@@ -17,7 +17,7 @@ import pyarrow.parquet as pq
 import pytest
 from pyspark.sql import Row, SparkSession
 
-from app.scoring import Classifier, Outliers, Prediction
+from batch.scoring import ANSWER
 from contract.employee import TARGET
 from tests.batch.batch_rows import KEY, SECRET, UNKNOWN, columns, read_rows, write_rows
 from tests.batch.conftest import Run, Trained
@@ -29,7 +29,7 @@ pytestmark = pytest.mark.filterwarnings(
 
 ROWS = 600
 _DAY = dt.date(2026, 11, 1)
-ANSWERS = ["attrition_probability", "is_outlier", "outlier_score", "reasons", "error"]
+ANSWERS = ANSWER.names
 
 
 @pytest.fixture(scope="module")
@@ -190,7 +190,7 @@ def test_a_table_that_cannot_be_scored_is_said_before_anything_is_written(
 def test_a_failing_worker_fails_the_run_without_saying_the_value(
     run: Run, table: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def quoting(classifier: Classifier, outliers: Outliers, record: dict[str, Any]) -> Prediction:
+    def quoting(*_: Any) -> None:
         raise ValueError(f"cannot score {SECRET}")
 
     given = (f"--table={table}", f"--output={tmp_path / 'answers'}", "--version=1")

@@ -15,11 +15,30 @@ import numpy as np
 import pytest
 
 from contract.employee import FIELD_NAMES, FIELDS, expected
+from contract.rules import RULES
 from tests.app.app_processes import Process, predict
-from tests.batch.batch_rows import FAULTS, KEY, SECRET, read_rows, write_rows
+from tests.batch.batch_rows import (
+    FAULTS,
+    KEY,
+    SECRET,
+    as_the_api_says,
+    read_rows,
+    write_rows,
+)
 from tests.batch.batch_runs import Outcome, run_job
 from tests.batch.conftest import Trained
 
+ANSWERS = (
+    "attrition_probability",
+    "interval_low",
+    "interval_high",
+    "decision",
+    "is_outlier",
+    "outlier_score",
+    "outlier_features",
+    "broken_rules",
+    "reasons",
+)
 ROWS = 1_000_000
 SAMPLE = 200
 
@@ -75,22 +94,23 @@ def test_every_row_is_answered_once(million: Million) -> None:
         KEY,
         "release",
         "scored_at",
-        "attrition_probability",
-        "is_outlier",
-        "outlier_score",
-        "reasons",
+        *ANSWERS,
         "error",
     ]
 
 
 def test_every_legal_row_has_a_probability_and_a_score(million: Million) -> None:
-    for name in ("attrition_probability", "outlier_score"):
+    for name in ("attrition_probability", "interval_low", "interval_high", "outlier_score"):
         column = million.answers.column(name)
         assert column.null_count == len(FAULTS)
         assert np.isfinite(column.drop_null().to_numpy()).all()
     probabilities = million.answers.column("attrition_probability").drop_null().to_numpy()
     assert probabilities.min() > 0
     assert probabilities.max() < 1
+    low, high = (
+        million.answers.column(f"interval_{end}").drop_null().to_numpy() for end in ("low", "high")
+    )
+    assert ((low < probabilities) & (probabilities < high)).all()
     # A constant would pass all of the above.
     assert len(np.unique(probabilities)) > 0.99 * ROWS
     outliers = million.answers.column("is_outlier").drop_null().to_numpy()
@@ -106,11 +126,8 @@ def test_the_answers_are_those_of_the_api(million: Million, api: Process) -> Non
         (single,) = content["predictions"]
         ours = answer(million, row)
         assert ours["release"] == content["release"]
-        assert ours["attrition_probability"] == single["attrition_probability"]
-        assert ours["is_outlier"] == single["outlier"]["is_outlier"]
-        assert ours["outlier_score"] == single["outlier"]["score"]
-        assert ours["reasons"] == single["reasons"]
         assert ours["error"] is None
+        assert as_the_api_says(ours) == single
     connection.close()
 
 
@@ -123,8 +140,7 @@ def test_a_row_is_refused_as_the_api_refuses_it(million: Million, api: Process, 
     assert status == 422
     assert {each["field"] for each in ours["error"]} == FAULTS[row].keys()
     assert [{"record": 0, **each} for each in ours["error"]] == content["errors"]
-    for name in ("attrition_probability", "is_outlier", "outlier_score", "reasons"):
-        assert ours[name] is None
+    assert [ours[name] for name in ANSWERS] == [None] * len(ANSWERS)
 
 
 def test_release_and_time_are_on_every_row(million: Million) -> None:
@@ -150,8 +166,16 @@ def test_no_cell_is_said_or_copied(million: Million) -> None:
     """All text in the answers is the contract's own, so that none can be a row's."""
     assert SECRET not in million.outcome.stdout + million.outcome.stderr
     assert texts(million, "reasons", "feature") <= set(FIELD_NAMES)
+    assert set(names(million, "outlier_features")) <= set(FIELD_NAMES)
+    assert set(names(million, "broken_rules")) == {rule.name for rule in RULES}
+    decisions = million.answers.column("decision").drop_null().unique().to_pylist()
+    assert set(decisions) <= {"at_risk", "not_at_risk", "refer"}
     assert texts(million, "error", "field") == {name for each in FAULTS.values() for name in each}
     assert texts(million, "error", "expected") <= {expected(field) for field in FIELDS}
+
+
+def names(million: Million, column: str) -> list[str]:
+    return million.answers.column(column).combine_chunks().flatten().unique().to_pylist()
 
 
 def texts(million: Million, column: str, field: str) -> set[str]:

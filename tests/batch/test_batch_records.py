@@ -9,8 +9,9 @@ import pytest
 from pydantic import ValidationError
 
 from app.models import BATCH, record_errors
-from batch.records import ABSENT, errors, misfits, records
-from contract.employee import EXAMPLE, FIELD_NAMES, FIELDS, INTEGERS, Integer
+from app.scoring import encode
+from batch.records import ABSENT, codes, errors, misfits
+from contract.employee import EXAMPLE, FIELDS, INTEGERS, Integer
 
 ROWS = 3_000
 
@@ -78,8 +79,33 @@ def test_nothing_legal_stands_for_a_missing_number() -> None:
     assert all(field.minimum > ABSENT for field in INTEGERS)
 
 
-def test_records_are_the_plain_values_that_the_api_has() -> None:
-    (found,) = records(frame([dict(EXAMPLE)]))
-    assert found == dict(EXAMPLE)
-    assert {type(value) for value in found.values()} == {int, str}
-    assert tuple(found) == FIELD_NAMES
+@pytest.mark.parametrize("dtype", ["object", "str", "category"])
+def test_the_codes_are_those_of_the_api(dtype: str) -> None:
+    random = np.random.default_rng(4)
+    rows = [legal(random, number) for number in range(ROWS)]
+    columns = frame(rows)
+    texts = [field.name for field in FIELDS if not isinstance(field, Integer)]
+    found = codes(columns.astype(dict.fromkeys(texts, dtype)))
+    assert found.dtype == np.int64
+    assert np.array_equal(found, encode(rows))
+    # Rows taken out of a frame keep their labels, which count for nothing.
+    some = [7, 3, 2_000]
+    assert np.array_equal(codes(columns.iloc[some]), found[some])
+
+
+def test_no_row_has_no_codes() -> None:
+    none = codes(frame([dict(EXAMPLE)]).iloc[:0])
+    assert (none.shape, none.dtype) == ((0, len(FIELDS)), np.int64)
+
+
+def legal(random: np.random.Generator, number: int) -> dict[str, Any]:
+    """Draw a legal record; the first two are at the fields' ends."""
+    row: dict[str, Any] = {}
+    for field in FIELDS:
+        if isinstance(field, Integer):
+            drawn = int(random.integers(field.minimum, field.maximum + 1))
+            row[field.name] = (field.minimum, field.maximum, drawn)[min(number, 2)]
+        else:
+            place = int(random.integers(len(field.categories)))
+            row[field.name] = field.categories[(0, -1, place)[min(number, 2)]]
+    return row

@@ -3,6 +3,7 @@ import warnings
 from pathlib import Path
 
 import pytest
+from lifecycle_production import Production
 from lifecycle_store import Store
 
 
@@ -23,3 +24,8 @@ def store(tmp_path: Path, empty_store: Path) -> Store:
     path = tmp_path / "mlflow.db"
     shutil.copy(empty_store, path)
     return Store(path)
+
+
+@pytest.fixture
+def production(tmp_path: Path, store: Store) -> Production:
+    return Production(tmp_path / "production", store)

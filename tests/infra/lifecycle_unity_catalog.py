@@ -7,12 +7,18 @@ without files, and files that only a version's name leads to.
 """
 
 import json
+import tempfile
 import threading
 from collections.abc import Generator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
+
+from lifecycle_store import seal_release
+
+from contract.release import BUNDLE_PATH
 
 MODEL = "main.hr.attrition"
 TOKEN = "a-token-of-the-test"
@@ -51,14 +57,27 @@ class UnityCatalog:
         }
 
     def add(self, fingerprint: str = "f", *, status: str = "READY") -> str:
+        """Add a version, with a sealed bundle's files once it is ready; return its number."""
         version = str(len(self.versions) + 1)
+        with tempfile.TemporaryDirectory() as folder:
+            bundle = Path(folder, "bundle")
+            sha256 = seal_release(bundle, {"cv_roc_auc": 0.82})
+            if status == "READY":
+                self.files |= {
+                    f"{self.folder(version)}/{file.name}": file.read_bytes()
+                    for file in bundle.iterdir()
+                }
         tags = {
             "fingerprint": fingerprint,
-            "bundle_sha256": f"sha-of-{fingerprint}",
+            "bundle_sha256": sha256,
             "metrics": '{"cv_roc_auc": 0.82}',
         }
         self.versions[version] = {"tags": tags, "status": status}
         return version
+
+    def folder(self, version: str) -> str:
+        """Where a version's bundle is, by the version's name."""
+        return f"/Models/{MODEL.replace('.', '/')}/{version}/{BUNDLE_PATH}"
 
     def answer(self, method: str, path: str, given: dict[str, Any]) -> dict[str, Any]:
         """Do what one request asks for."""

@@ -46,6 +46,29 @@ def test_without_a_figure_to_compare_with_there_is_nothing_to_lose(
     assert all(verdict.holds for verdict in judge([gate], AUC, current))
 
 
+@pytest.mark.parametrize(
+    ("current", "why"),
+    [
+        (None, "no release at the stage, or this one is pinned"),
+        ({"brier": 0.1}, "the release to compare with has no such figure in its tag"),
+    ],
+    ids=["no release", "a release without the figure"],
+)
+def test_a_verdict_says_why_nothing_was_compared(
+    current: dict[str, float] | None, why: str
+) -> None:
+    (verdict,) = judge([Gate(metric="auc", max_drop=0.0)], AUC, current)
+    assert verdict.text == f"auc 0.8000: not compared ({why})"
+
+
+def test_of_a_part_of_the_figures_a_gate_on_another_fails_nothing_yet() -> None:
+    gates = [Gate(metric="f1", at_least=0.9), Gate(metric="auc", at_least=0.9)]
+    later, now = judge(gates, AUC, None, partial=True)
+    assert later.holds
+    assert later.text == "f1: judged at the update, its figure is in the release's evidence"
+    assert not now.holds
+
+
 @pytest.mark.parametrize("bound", ["at_least", "at_most", "max_drop", "max_rise"])
 def test_a_metric_that_was_not_measured_holds_no_gate(bound: str) -> None:
     (verdict,) = judge([Gate(metric="f1", **{bound: 0.0})], AUC, {"f1": 1.0})

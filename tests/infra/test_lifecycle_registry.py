@@ -16,7 +16,11 @@ from infra.lifecycle.registry import Registry, RegistryAddress, Release
 def test_a_release_is_what_its_tags_say(store: Store) -> None:
     version = store.add("f1")
     assert store.registry.release(version) == Release(
-        version="1", run_id="", fingerprint="f1", bundle_sha256="sha-of-f1", metrics=FIGURES
+        version="1",
+        run_id="",
+        fingerprint="f1",
+        bundle_sha256=store.tags(version)["bundle_sha256"],
+        metrics=FIGURES,
     )
 
 
@@ -280,6 +284,15 @@ def test_a_version_of_another_program_is_no_release(store: Store, tag: str) -> N
     with pytest.raises(
         RegistryError, match=rf"version 1 is not a release of this program: it has no tag '{tag}'"
     ):
+        store.registry.release(version)
+
+
+@pytest.mark.parametrize("text", ["", "{", "[0.9]", "0.9", '{"a": "0.9"}', '{"a": true}'])
+def test_figures_that_are_no_numbers_are_an_error(store: Store, text: str) -> None:
+    version = store.add()
+    store.tag(version, "metrics", text)
+    message = r"version 1: its tag 'metrics' is no JSON object of numbers; restore it, train again"
+    with pytest.raises(RegistryError, match=message):
         store.registry.release(version)
 
 

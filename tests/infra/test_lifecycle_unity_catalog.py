@@ -55,7 +55,8 @@ def test_a_release_is_looked_up_in_the_catalog(catalog: UnityCatalog, registry: 
     version = catalog.add("f1")
     found = registry.release(version)
     assert (found.version, found.fingerprint) == (version, "f1")
-    assert (found.bundle_sha256, found.metrics) == ("sha-of-f1", {"cv_roc_auc": 0.82})
+    assert found.bundle_sha256 == catalog.versions[version]["tags"]["bundle_sha256"]
+    assert found.metrics == {"cv_roc_auc": 0.82}
 
 
 def test_a_release_is_found_although_searches_return_no_tags(
@@ -203,7 +204,7 @@ def test_a_bundle_comes_from_where_the_versions_name_leads(
     catalog: UnityCatalog, registry: Registry, tmp_path: Path
 ) -> None:
     version = catalog.add()
-    folder = f"/Models/main/hr/attrition/{version}/{contract.BUNDLE_PATH}"
+    folder = f"/Models/main/hr/attrition/{version}/artifacts/bundle"
     catalog.files = {
         f"{folder}/{contract.MANIFEST}": b"{}",
         f"{folder}/{contract.CLASSIFIER}": b"[1]",
@@ -282,3 +283,20 @@ def test_a_release_goes_through_staging_to_production_and_back(catalog: UnityCat
     tags: dict[str, str] = catalog.versions["1"]["tags"]
     notes = [json.loads(tags[key]) for key in sorted(tags) if key.startswith("moved_production_")]
     assert {"from": "2", "to": "1"}.items() <= notes[-1].items()
+
+
+def test_a_release_that_was_changed_in_the_catalog_is_not_promoted(catalog: UnityCatalog) -> None:
+    version = catalog.add()
+    moved(catalog, "staging", version, IMAGE)
+    props, tags = gate(catalog, "production"), catalog.versions[version]["tags"]
+    tags["metrics"] = '{"cv_roc_auc": 0.92}'
+    with pytest.raises(GateError, match=r"cv_roc_auc: 0\.92 in the tag `metrics`, 0\.82 in the "):
+        passed(props)
+    tags["metrics"] = '{"cv_roc_auc": 0.82}'
+    file = f"{catalog.folder(version)}/{contract.EVIDENCE}"
+    content = catalog.files[file]
+    catalog.files[file] = content.replace(b"0.82", b"0.92")
+    with pytest.raises(GateError, match=r"\n  evidence\.json: its sha-256 is not the one in manif"):
+        passed(props)
+    catalog.files[file] = content
+    assert passed(props)["version"] == version

@@ -97,6 +97,8 @@ def test_the_gate_judges_the_release_that_was_just_trained(program: Recorder, fo
         "gates": [
             {"metric": "cv_roc_auc", "at_least": 0.8, "max_drop": 0.02},
             {"metric": "cv_brier", "at_most": 0.11, "max_rise": 0.01},
+            {"metric": "fairness_four_fifths", "at_least": 0.8},
+            {"metric": "fairness_calibration_gap", "at_most": 0.08},
         ],
     }
 

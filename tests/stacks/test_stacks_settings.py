@@ -62,6 +62,8 @@ def test_the_defaults_are_valid_settings(config: dict[str, str]) -> None:
         gates=(
             Gate(metric="cv_roc_auc", at_least=0.80, max_drop=0.02),
             Gate(metric="cv_brier", at_most=0.11, max_rise=0.01),
+            Gate(metric="fairness_four_fifths", at_least=0.80),
+            Gate(metric="fairness_calibration_gap", at_most=0.08),
         ),
         release_version="",
         release_reason="",

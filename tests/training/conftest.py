@@ -26,10 +26,13 @@ with warnings.catch_warnings():
 
 from sklearn.pipeline import Pipeline
 from threadpoolctl import threadpool_limits
+from training_evidence import made_up_evidence
 
 from contract.employee import FIELDS, TARGET, TARGET_VALUES, Integer
+from training import pipeline
 from training.classifier import make_classifier
 from training.dataset import Dataset, load
+from training.evidence import Evidence
 from training.outliers import OutlierDetector
 from training.parameters import Parameters
 
@@ -37,6 +40,8 @@ ROOT = Path(__file__).resolve().parents[2]
 NAME = "attrition"
 FINGERPRINT = "f0" * 32
 CODE_SHA256 = "c0" * 32
+LEGAL_RECORDS = 10_000
+QUICK = '{"cv_repeats": 2, "replicates": 20}'
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -98,13 +103,13 @@ def classifier(dataset: Dataset) -> Pipeline:
 
 @pytest.fixture(scope="session")
 def outliers(dataset: Dataset) -> OutlierDetector:
-    return OutlierDetector(seed=1).fit(dataset.features)
+    return OutlierDetector().fit(dataset.features)
 
 
 @pytest.fixture(scope="session")
 def trained(tmp_path_factory: pytest.TempPathFactory) -> Trained:
     database = tmp_path_factory.mktemp("trained") / "mlflow.db"
-    arguments = _command(database, "--exit-with-stdin")
+    arguments = _command(database, "--exit-with-stdin", "--parameters", QUICK)
     with subprocess.Popen(
         _python(arguments),
         cwd=ROOT,
@@ -130,6 +135,20 @@ def environment() -> Iterator[None]:
     os.environ.update(before)
 
 
+@pytest.fixture
+def quick(monkeypatch: pytest.MonkeyPatch, environment: None) -> None:
+    """Runs in this process, without the seconds of an evaluation and its plots."""
+
+    def evaluate(*_: object, **__: object) -> Evidence:
+        return made_up_evidence()
+
+    def write_plots(*_: object) -> list[str]:
+        return []
+
+    monkeypatch.setattr(pipeline, "evaluate", evaluate)
+    monkeypatch.setattr(pipeline, "write_plots", write_plots)
+
+
 @pytest.fixture(scope="session")
 def table(dataset: Dataset) -> pd.DataFrame:
     """The table as text, as a CSV file has it: 31 columns of str."""
@@ -152,16 +171,16 @@ def to_csv() -> Callable[[pd.DataFrame, str], bytes]:
 
 @pytest.fixture(scope="session")
 def legal_records() -> list[dict[str, int | str]]:
-    """2,000 records spread over all that the contract allows, extremes included."""
+    """10,000 records spread over all that the contract allows, extremes included."""
     random = np.random.default_rng(7)
-    records: list[dict[str, int | str]] = []
-    for number in range(2_000):
-        record: dict[str, int | str] = {}
-        for field in FIELDS:
-            if isinstance(field, Integer):
-                drawn = int(random.integers(field.minimum, field.maximum + 1))
-                record[field.name] = (field.minimum, field.maximum, drawn)[min(number, 2)]
-            else:
-                record[field.name] = str(random.choice(field.categories))
-        records.append(record)
-    return records
+    columns: dict[str, list[int] | list[str]] = {}
+    for field in FIELDS:
+        if isinstance(field, Integer):
+            drawn = random.integers(field.minimum, field.maximum + 1, size=LEGAL_RECORDS).tolist()
+            columns[field.name] = [field.minimum, field.maximum, *drawn[2:]]
+        else:
+            places = random.integers(len(field.categories), size=LEGAL_RECORDS).tolist()
+            columns[field.name] = [field.categories[place] for place in places]
+    return [
+        dict(zip(columns, values, strict=True)) for values in zip(*columns.values(), strict=True)
+    ]

@@ -1,63 +1,73 @@
-"""The serving bundle: exactly the models' answers, sealed, the same bytes every time."""
+"""The serving bundle: all that a reader needs, no person in it, the same bytes every time."""
 
 # scikit-learn, SciPy and MLflow are typed in part or not at all (2026-11).
 # pyright: reportMissingTypeStubs=false, reportUnknownMemberType=false
 # pyright: reportUnknownVariableType=false, reportUnknownArgumentType=false
 
 import json
-import math
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import pandas as pd
 import pytest
 from sklearn.pipeline import Pipeline
 
-from contract.employee import EXAMPLE, FIELD_NAMES, FIELDS, PROTECTED, Integer
-from contract.release import CLASSIFIER, EXAMPLE_REQUEST, MANIFEST, OUTLIERS, REFERENCE, verify
+from contract.employee import EXAMPLE, FIELD_NAMES, PROTECTED
+from contract.release import (
+    CLASSIFIER,
+    DRIFT,
+    EVIDENCE,
+    EXAMPLE_REQUEST,
+    MANIFEST,
+    OUTLIERS,
+    REFERENCE,
+    TAG_METRICS,
+    ReleaseError,
+    check_tag,
+    seal,
+    verify,
+)
+from training.answers import Answerer
+from training.compiled import CompiledClassifier, compile_classifier
 from training.dataset import Dataset
+from training.drift import DriftDetector
+from training.evaluate import HEADLINES
+from training.interval import bootstrap
 from training.outliers import OutlierDetector
-from training.records import records_frame
-from training.release import REFERENCE_RECORDS, TOLERANCE, write_bundle
+from training.parameters import Parameters
+from training.release import REFERENCE_RECORDS, TOLERANCE, ReleaseTags, write_bundle
 
-Record = Mapping[str, Any]
-
-
-def logit(classifier: Mapping[str, Any], record: Record) -> float:
-    """Score one record as a reader of the bundle would, in plain Python."""
-    total = classifier["intercept"]
-    for term in classifier["terms"]:
-        value = record[term["feature"]]
-        if "table" in term:
-            total += term["table"][str(value)]
-        else:
-            total += term["slope"] * value + term["offset"]
-    return total
+QUICK = Parameters(replicates=20)
 
 
-def distance(outliers: Mapping[str, Any], record: Record) -> float:
-    centred = [record[f] - m for f, m in zip(outliers["fields"], outliers["mean"], strict=True)]
-    rows = outliers["precision"]
-    return sum(
-        x * sum(p * y for p, y in zip(row, centred, strict=True))
-        for x, row in zip(centred, rows, strict=True)
+@pytest.fixture(scope="module")
+def answerer(classifier: Pipeline, outliers: OutlierDetector, dataset: Dataset) -> Answerer:
+    uncertainty = bootstrap(classifier, dataset, QUICK)
+    content = compile_classifier(classifier, uncertainty, dataset.features, QUICK)
+    return Answerer(
+        classifier=classifier, compiled=CompiledClassifier(content=content), outliers=outliers
     )
+
+
+@pytest.fixture(scope="module")
+def drift(dataset: Dataset) -> DriftDetector:
+    return DriftDetector().fit(dataset.features)
+
+
+def write(folder: Path, answerer: Answerer, drift: DriftDetector, dataset: Dataset) -> Path:
+    folder.mkdir(exist_ok=True)
+    write_bundle(folder, answerer=answerer, drift=drift, features=dataset.features, seed=1)
+    seal(folder)
+    return folder
 
 
 @pytest.fixture(scope="module")
 def bundle(
     tmp_path_factory: pytest.TempPathFactory,
-    classifier: Pipeline,
-    outliers: OutlierDetector,
+    answerer: Answerer,
+    drift: DriftDetector,
     dataset: Dataset,
 ) -> Path:
-    folder = tmp_path_factory.mktemp("bundle")
-    write_bundle(
-        folder, classifier=classifier, outliers=outliers, features=dataset.features, seed=1
-    )
-    return folder
+    return write(tmp_path_factory.mktemp("bundle"), answerer, drift, dataset)
 
 
 def content(bundle: Path, name: str) -> Any:
@@ -66,76 +76,42 @@ def content(bundle: Path, name: str) -> Any:
 
 def test_holds_the_contracts_files_under_a_valid_seal(bundle: Path) -> None:
     names = {path.name for path in bundle.iterdir()}
-    assert names == {CLASSIFIER, OUTLIERS, REFERENCE, EXAMPLE_REQUEST, MANIFEST}
+    assert names == {CLASSIFIER, DRIFT, OUTLIERS, REFERENCE, EXAMPLE_REQUEST, MANIFEST}
     assert len(verify(bundle)) == 64
+    assert all(path.suffix == ".json" for path in bundle.iterdir())
 
 
-def test_the_same_inputs_give_the_same_bytes(
-    bundle: Path,
-    tmp_path: Path,
-    classifier: Pipeline,
-    outliers: OutlierDetector,
-    dataset: Dataset,
+def test_the_same_models_give_the_same_bytes(
+    bundle: Path, tmp_path: Path, answerer: Answerer, drift: DriftDetector, dataset: Dataset
 ) -> None:
-    sha256 = write_bundle(
-        tmp_path, classifier=classifier, outliers=outliers, features=dataset.features, seed=1
-    )
-    assert sha256 == verify(bundle)
+    again = write(tmp_path / "again", answerer, drift, dataset)
+    assert verify(again) == verify(bundle)
     for path in bundle.iterdir():
-        assert (tmp_path / path.name).read_bytes() == path.read_bytes()
+        assert (again / path.name).read_bytes() == path.read_bytes()
 
 
-def assert_parity(
-    bundle: Path, classifier: Pipeline, outliers: OutlierDetector, frame: pd.DataFrame
-) -> None:
-    tables, distances = content(bundle, CLASSIFIER), content(bundle, OUTLIERS)
-    records: list[Any] = frame.to_dict("records")
-    logits = [logit(tables, record) for record in records]
-    np.testing.assert_allclose(logits, classifier.decision_function(frame), rtol=0, atol=1e-9)
-    np.testing.assert_allclose(
-        [distance(distances, record) for record in records], outliers.score(frame), rtol=1e-9
-    )
+def test_a_changed_figure_breaks_the_seal(bundle: Path, tmp_path: Path) -> None:
+    for path in bundle.iterdir():
+        (tmp_path / path.name).write_bytes(path.read_bytes())
+    (tmp_path / EVIDENCE).write_text('{"figures": {"cv_roc_auc": {"value": 0.86}}}')
+    sha256 = seal(tmp_path)
+    verify(tmp_path, sha256)
+    (tmp_path / EVIDENCE).write_text('{"figures": {"cv_roc_auc": {"value": 0.99}}}')
+    with pytest.raises(ReleaseError, match=EVIDENCE):
+        verify(tmp_path, sha256)
+    seal(tmp_path)
+    with pytest.raises(ReleaseError, match=MANIFEST):
+        verify(tmp_path, sha256)
 
 
-def test_answers_like_the_models_on_the_whole_table(
-    bundle: Path, classifier: Pipeline, outliers: OutlierDetector, dataset: Dataset
-) -> None:
-    assert_parity(bundle, classifier, outliers, dataset.features)
+def test_no_protected_field_is_in_the_classifier(bundle: Path) -> None:
+    columns = content(bundle, CLASSIFIER)["columns"]
+    looked_at = {column["field"] for column in columns}
+    looked_at |= {column["against"] for column in columns if column["kind"] == "ratio"}
+    assert looked_at == set(FIELD_NAMES) - set(PROTECTED)
 
 
-def test_answers_like_the_models_on_all_that_is_legal(
-    bundle: Path,
-    classifier: Pipeline,
-    outliers: OutlierDetector,
-    legal_records: list[dict[str, int | str]],
-) -> None:
-    assert_parity(bundle, classifier, outliers, records_frame(legal_records))
-
-
-def test_tables_cover_the_contract_and_no_protected_field(bundle: Path) -> None:
-    terms = {term["feature"]: term for term in content(bundle, CLASSIFIER)["terms"]}
-    assert terms.keys() == set(FIELD_NAMES) - set(PROTECTED)
-    for field in FIELDS:
-        if "table" in terms.get(field.name, {}):
-            values = (
-                range(field.minimum, field.maximum + 1)
-                if isinstance(field, Integer)
-                else field.categories
-            )
-            assert terms[field.name]["table"].keys() == {str(value) for value in values}
-
-
-def test_the_baseline_is_the_mean_contribution(
-    bundle: Path, classifier: Pipeline, dataset: Dataset
-) -> None:
-    tables = content(bundle, CLASSIFIER)
-    assert tables["baseline"].keys() == {term["feature"] for term in tables["terms"]}
-    mean_logit = float(classifier.decision_function(dataset.features).mean())
-    total = tables["intercept"] + sum(tables["baseline"].values())
-    assert math.isclose(total, mean_logit, abs_tol=1e-9)
-
-
-def test_reference_records_are_legal_and_no_persons(bundle: Path, dataset: Dataset) -> None:
+def test_reference_records_are_of_every_kind_and_no_persons(bundle: Path, dataset: Dataset) -> None:
     reference = content(bundle, REFERENCE)
     assert reference["tolerance"] == TOLERANCE
     entries = reference["records"]
@@ -146,16 +122,49 @@ def test_reference_records_are_legal_and_no_persons(bundle: Path, dataset: Datas
         record = entry["record"]
         assert record.keys() == set(FIELD_NAMES)
         assert tuple(record[name] for name in FIELD_NAMES) not in people
+    outliers = [entry["answer"]["outlier"] for entry in entries]
+    assert {outlier["is_outlier"] for outlier in outliers} == {True, False}
+    assert any(outlier["broken_rules"] for outlier in outliers)
+    assert any(outlier["features"] and not outlier["broken_rules"] for outlier in outliers)
+    decisions = [entry["answer"]["decision"] for entry in entries]
+    assert {"refer", "not_at_risk"} <= set(decisions)
+    assert sum(decision != "refer" for decision in decisions) >= 3
 
 
-def test_reference_answers_agree_with_the_tables(bundle: Path) -> None:
-    tables, outliers = content(bundle, CLASSIFIER), content(bundle, OUTLIERS)
-    for entry in content(bundle, REFERENCE)["records"]:
-        probability = 1 / (1 + math.exp(-logit(tables, entry["record"])))
-        assert math.isclose(probability, entry["attrition_probability"], abs_tol=TOLERANCE)
-        is_outlier = distance(outliers, entry["record"]) > outliers["threshold"]
-        assert is_outlier is entry["is_outlier"]
+def test_no_file_holds_a_record_of_the_table(bundle: Path, dataset: Dataset) -> None:
+    """Three fields that together point at one person are nowhere side by side."""
+    rates = ["DailyRate", "MonthlyIncome", "MonthlyRate"]
+    people = {tuple(row) for row in dataset.features[rates].to_numpy().tolist()}
+    people.discard(tuple(EXAMPLE[name] for name in rates))
+    for path in bundle.iterdir():
+        for record in _objects(json.loads(path.read_bytes())):
+            values = tuple(record.get(name) for name in rates)
+            if all(isinstance(value, int) for value in values):
+                assert values not in people, path.name
+
+
+def _objects(value: Any) -> list[dict[str, Any]]:
+    if isinstance(value, dict):
+        return [value, *(found for each in value.values() for found in _objects(each))]
+    if isinstance(value, list):
+        return [found for each in value for found in _objects(each)]
+    return []
 
 
 def test_the_example_is_a_request_body(bundle: Path) -> None:
     assert content(bundle, EXAMPLE_REQUEST) == [dict(EXAMPLE)]
+
+
+def test_the_headlines_fit_into_a_tag() -> None:
+    """Unity Catalog takes 1,000 characters; a figure has at most six digits after the point."""
+    figures: dict[str, float] = dict.fromkeys(HEADLINES, -0.123456)
+    tags = ReleaseTags(
+        fingerprint="f" * 64,
+        data_sha256="d" * 64,
+        code_sha256="c" * 64,
+        bundle_sha256="b" * 64,
+        figures=figures,
+    ).to_dict()
+    for key, value in tags.items():
+        check_tag(key, value)
+    assert json.loads(tags[TAG_METRICS]) == figures
