@@ -107,31 +107,39 @@ def compile_outliers(content: Any) -> Outliers:
         ValueError: fields, edges, parents or tables are not what the format says.
     """
     entries: list[Any] = list(content["fields"])
-    if [entry["name"] for entry in entries] != list(FIELD_NAMES):
-        raise ValueError("'fields' must be the contract's 30, each once, in its order")
+    fields = [_known(entry["name"]) for entry in entries]
+    if fields != sorted({*fields}):
+        raise ValueError("'fields' must be of the contract, each once, in its order")
     bins: list[Any] = []
     counts: list[int] = []
-    for field, entry in zip(FIELDS, entries, strict=True):
-        with naming(f"field {field.name!r}"):
-            bins.append(_bins(field, entry))
-            counts.append(_bin_count(field, entry))
-    strides = np.zeros((len(FIELDS), len(FIELDS)), dtype=np.int64)
+    for at, entry in zip(fields, entries, strict=True):
+        with naming(f"field {FIELD_NAMES[at]!r}"):
+            bins.append(_bins(FIELDS[at], entry))
+            counts.append(_bin_count(FIELDS[at], entry))
+    strides = np.zeros((len(fields), len(fields)), dtype=np.int64)
     tables: list[Any] = []
     for place, entry in enumerate(entries):
-        with naming(f"field {FIELD_NAMES[place]!r}"):
-            axes = [*(_known(parent) for parent in entry["parents"]), place]
+        with naming(f"field {FIELD_NAMES[fields[place]]!r}"):
+            axes = [*(_parent(parent, fields) for parent in entry["parents"]), place]
             shape = tuple(counts[at] for at in axes)
             tables.append(_terms(entry["table"], shape))
             for axis, at in enumerate(axes):
                 strides[at, place] += math.prod(shape[axis + 1 :])
     return Outliers(
+        fields=np.array(fields),
         bins=np.concatenate(bins),
-        offsets=_offsets(range(len(FIELDS)), [len(each) for each in bins]),
+        offsets=_offsets(fields, [len(each) for each in bins]),
         terms=np.concatenate(tables),
         bases=np.cumsum([0, *(len(table) for table in tables[:-1])]),
         strides=strides,
         threshold=number(content, "threshold"),
     )
+
+
+def _parent(name: str, fields: list[int]) -> int:
+    if (place := _known(name)) not in fields:
+        raise ValueError(f"{name!r} is a parent and no field")
+    return fields.index(place)
 
 
 def _number(value: Any, key: str) -> float:

@@ -122,10 +122,12 @@ class Classifier:
 class Outliers:
     """What each field's value adds to a record's score, given those of at most two other fields.
 
-    `bins` holds the bin of every legal value; a value's entry is the field's `offsets` plus its
-    code. A term's place in `terms` is `bases` plus the record's bins times `strides` (30 x 30).
+    `fields` are the places of the `n_fields` looked at. `bins` holds the bin of every legal value:
+    a value's entry is the field's `offsets` plus its code. A term's place in `terms` is `bases`
+    plus the record's bins times `strides` (`n_fields` x `n_fields`).
     """
 
+    fields: Codes
     bins: npt.NDArray[np.int64]
     offsets: Codes
     terms: _Floats
@@ -134,8 +136,11 @@ class Outliers:
     threshold: float
 
     def evaluate(self, codes: Codes) -> _Floats:
-        """Return every field's term, `n_records` x 30."""
-        return self.terms[self.bins[codes + self.offsets] @ self.strides + self.bases]
+        """Return every field's term, `n_records` x 30: 0 for those that are not looked at."""
+        bins = self.bins[codes[:, self.fields] + self.offsets]
+        terms = np.zeros(codes.shape)
+        terms[:, self.fields] = self.terms[bins @ self.strides + self.bases]
+        return terms
 
 
 def encode(records: Sequence[Mapping[str, Value]]) -> Codes:

@@ -125,7 +125,16 @@ IGNORED: tuple[str, ...] = ("EmployeeCount", "EmployeeNumber", "Over18", "Standa
 """Columns of the IBM file that are constants or an identifier; they never reach a model."""
 
 PROTECTED: tuple[str, ...] = ("Age", "Gender", "MaritalStatus")
-"""Fields that the classifier does not see; they are kept for measuring fairness alone."""
+"""Fields that the classifier does not see, unless a release is made to measure their worth."""
+
+FAIRNESS_ONLY: tuple[str, ...] = ("Gender", "MaritalStatus")
+"""Fields that no detector looks at either: they are in the table so that fairness can be measured.
+Age is not among them, for a working life longer than the age allows is an outlier."""
+
+DETECTED_FIELDS: tuple[Field, ...] = tuple(f for f in FIELDS if f.name not in FAIRNESS_ONLY)
+"""Fields that the detectors of outliers and of drift look at."""
+
+DETECTED_NAMES: tuple[str, ...] = tuple(field.name for field in DETECTED_FIELDS)
 
 EXAMPLE: Mapping[str, int | str] = MappingProxyType(
     {

@@ -19,6 +19,7 @@ from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import FunctionTransformer, StandardScaler
 
 from contract.classifier import Column
+from contract.employee import FAIRNESS_ONLY
 from training.design import DesignColumn, column_values, design, design_matrix
 from training.logistic import GroupedLogisticRegression
 from training.parameters import Parameters
@@ -31,6 +32,7 @@ __all__ = [
     "attrition_probability",
     "log_odds",
     "make_classifier",
+    "optional_columns",
 ]
 
 _DEFAULTS = Parameters()
@@ -45,14 +47,20 @@ def make_classifier(parameters: Parameters = _DEFAULTS) -> Pipeline:
     included, so that it can be cross-validated from outside.
     """
     columns = design(use_protected=parameters.use_protected)
+    optional = () if parameters.use_protected else FAIRNESS_ONLY
     return Pipeline(
         [
-            ("check", FunctionTransformer(check_records)),
+            ("check", FunctionTransformer(check_records, kw_args={"optional": optional})),
             ("design", FunctionTransformer(design_matrix, kw_args={"columns": columns})),
             ("scale", StandardScaler()),
             ("logistic", GroupedLogisticRegression([column.group for column in columns])),
         ]
     )
+
+
+def optional_columns(classifier: Pipeline) -> tuple[str, ...]:
+    """Return the contract's columns that the pipeline neither needs nor looks at."""
+    return classifier.named_steps["check"].kw_args["optional"]
 
 
 def attrition_probability(classifier: Pipeline, records: pd.DataFrame) -> npt.NDArray[np.float64]:

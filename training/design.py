@@ -25,6 +25,8 @@ _LEVELS = 5
 """Integer fields of at most so many legal values are levels: one column for each value."""
 
 _CONDITIONS = ("BusinessTravel", "OverTime")
+_POSITION = ("JobLevel", "StockOptionLevel")
+"""Levels that the contract of employment fixes; the others are ratings, and tell less."""
 _LOGARITHMIC = (
     "DistanceFromHome",
     "MonthlyIncome",
@@ -81,7 +83,8 @@ def design(*, use_protected: bool = False) -> tuple[DesignColumn, ...]:
     single = {
         "conditions": [_one_hot(field) for field in categories if field.name in _CONDITIONS],
         "categories": [_one_hot(field) for field in categories if field.name not in _CONDITIONS],
-        "levels": [_one_hot(field) for field in levels],
+        "position": [_one_hot(field) for field in levels if field.name in _POSITION],
+        "levels": [_one_hot(field) for field in levels if field.name not in _POSITION],
         "numbers": [[_column("value", field.name)] for field in INTEGERS if _is_number(field)],
         "logarithms": [[_column("log1p", name)] for name in _LOGARITHMIC],
         "ratios": [[_column("ratio", field, over)] for field, over in _RATIOS],

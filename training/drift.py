@@ -3,8 +3,8 @@
 It asks field by field, and of all fields together. It keeps the table as counts and moments, so
 that no person's record is in it. It never judges one record: that is the outlier detector's part.
 
-Level: of windows without drift at most 5 % are called drift. 3 % of it is for the 30 fields, whose
-p-values Benjamini and Hochberg's rule adjusts, and 1 % for the joint test, which as the 31st of
+Level: of windows without drift at most 5 % are called drift. 3 % of it is for the 28 fields, whose
+p-values Benjamini and Hochberg's rule adjusts, and 1 % for the joint test, which as the 29th of
 them would have to be nearly as certain as the surest must. 1 % is margin, for every p-value here is
 a limit's: at 50 records the joint test errs in 1.5 % of windows.
 """
@@ -22,7 +22,7 @@ import numpy.typing as npt
 import pandas as pd
 from scipy import stats
 
-from contract.employee import FIELD_NAMES
+from contract.employee import DETECTED_NAMES
 from training.drift_bins import (
     MOST_BINS,
     CategoryBins,
@@ -83,7 +83,7 @@ JOINT_MINIMUM_EFFECT = 0.02
 Among all, they have .15. The smallest effect that 1,000 records can show is .018.
 """
 
-Status = Literal["not_enough_data", "stable", "drift"]
+Status = Literal["not_enough_data", "ok", "drift"]
 EffectKind = Literal["wasserstein_sd", "cramers_v"]
 
 MINIMUM_EFFECT: Mapping[EffectKind, float] = {"wasserstein_sd": 0.1, "cramers_v": 0.05}
@@ -138,7 +138,7 @@ class DriftReport:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class FieldComparison:
-    """The fields' comparisons, `... x 30` each: one window or many at a time."""
+    """The fields' comparisons, `... x n_fields` each: one window or many at a time."""
 
     p_values: _Floats
     q_values: _Floats
@@ -156,7 +156,7 @@ class DriftDetector:
         self._joint: JointTest | None = None
 
     def fit(self, records: pd.DataFrame) -> Self:
-        """Learn bins, counts and moments from `n_rows` x 30, in whatever order.
+        """Learn bins, counts and moments from `n_rows` x `n_fields`, in whatever order.
 
         Raises:
             DatasetError: a record that the contract does not allow.
@@ -176,7 +176,7 @@ class DriftDetector:
         return {field.name: field for field in self._bins}
 
     def detect(self, window: pd.DataFrame) -> DriftReport:
-        """Compare `n_records` x 30 with the table.
+        """Compare `n_records` x `n_fields` with the table.
 
         Raises:
             DatasetError: a record that the contract does not allow.
@@ -197,7 +197,7 @@ class DriftDetector:
         joint = JointDrift(p_value=p_value, effect=effect, drifted=drifted)
         drift = joint.drifted or any(feature.drifted for feature in features)
         return DriftReport(
-            status="drift" if drift else "stable",
+            status="drift" if drift else "ok",
             window=len(window),
             features=features,
             joint=joint,
@@ -229,8 +229,8 @@ class DriftDetector:
             name: (CategoryBins if "categories" in field else IntegerBins).from_dict(name, field)
             for name, field in fields.items()
         }
-        detector._bins = tuple(by_name[name] for name in FIELD_NAMES)
-        detector._counts = np.zeros((len(FIELD_NAMES), MOST_BINS), dtype=np.int64)
+        detector._bins = tuple(by_name[name] for name in DETECTED_NAMES)
+        detector._counts = np.zeros((len(DETECTED_NAMES), MOST_BINS), dtype=np.int64)
         for row, field in enumerate(detector._bins):
             detector._counts[row, : field.size] = fields[field.name]["counts"]
         detector._joint = JointTest.from_dict(content["joint"], detector._bins)
@@ -238,7 +238,7 @@ class DriftDetector:
 
 
 def compare_fields(bins: Sequence[FieldBins], reference: Counts, window: Counts) -> FieldComparison:
-    """Compare counts, `... x 30 x MOST_BINS` each (see `count_codes`), field by field."""
+    """Compare counts, `... x n_fields x MOST_BINS` each (see `count_codes`), field by field."""
     columns = [
         _compare(field, reference[..., row, : field.size], window[..., row, : field.size])
         for row, field in enumerate(bins)

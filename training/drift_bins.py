@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from contract.employee import FIELDS, Category, Integer
+from contract.employee import DETECTED_FIELDS, Category, Integer
 
 __all__ = [
     "MOST_BINS",
@@ -113,17 +113,17 @@ FieldBins = IntegerBins | CategoryBins
 
 
 def learn_bins(records: pd.DataFrame) -> tuple[FieldBins, ...]:
-    """Return the bins of the 30 fields in contract order, learnt from legal `n_rows` x 30."""
+    """Return the bins of the detected fields, in contract order, learnt from legal `n_rows`."""
     return tuple(
         CategoryBins(name=field.name, categories=field.categories)
         if isinstance(field, Category)
         else _integer_bins(field, np.sort(records[field.name].to_numpy(dtype=np.int64)))
-        for field in FIELDS
+        for field in DETECTED_FIELDS
     )
 
 
 def encode(records: pd.DataFrame, bins: Sequence[FieldBins]) -> Codes:
-    """Return each cell's bin, legal `n_rows` x 30 in and out, as numbers from 0."""
+    """Return each cell's bin as a number from 0: `n_rows` x `n_fields`, of legal records."""
     codes = np.empty((len(records), len(bins)), dtype=np.uint8)
     for column, field in enumerate(bins):
         codes[:, column] = field.encode(records[field.name])
@@ -131,7 +131,7 @@ def encode(records: pd.DataFrame, bins: Sequence[FieldBins]) -> Codes:
 
 
 def count_codes(codes: Codes) -> Counts:
-    """Return the records in each bin, 30 x `MOST_BINS`, from `n_rows` x 30; unused bins hold 0."""
+    """Return the records in each bin, `n_fields` x `MOST_BINS`; unused bins hold 0."""
     fields = codes.shape[1]
     places = codes + MOST_BINS * np.arange(fields, dtype=np.int64)
     return np.bincount(places.ravel(), minlength=fields * MOST_BINS).reshape(fields, MOST_BINS)

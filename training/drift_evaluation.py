@@ -25,7 +25,7 @@ import numpy.typing as npt
 import pandas as pd
 from scipy import stats
 
-from contract.employee import FIELD_NAMES, INTEGERS
+from contract.employee import DETECTED_NAMES, INTEGERS
 from training.drift import compare_fields, joint_drifted
 from training.drift_bins import (
     CategoryBins,
@@ -279,7 +279,7 @@ def _powers(
             for size in WINDOW_SIZES:
                 rows = drawn[:, :size]
                 features = (
-                    _broken(planted, FIELD_NAMES.index(name), rows, reference.whitening, random)
+                    _broken(planted, DETECTED_NAMES.index(name), rows, reference.whitening, random)
                     if change == "correlation"
                     else np.stack([mean_features(coordinates[chosen]) for chosen in rows])
                 )
@@ -292,7 +292,7 @@ def _powers(
             feature=name,
             window=size,
             status=_rate(found.status for found in verdicts),
-            field=_rate(found.fields[:, FIELD_NAMES.index(name)] for found in verdicts),
+            field=_rate(found.fields[:, DETECTED_NAMES.index(name)] for found in verdicts),
             joint=_rate(found.joint for found in verdicts),
         )
         for (change, name, size), verdicts in found.items()
@@ -328,8 +328,8 @@ def _planted(
     bins: Sequence[FieldBins],
     random: np.random.Generator,
 ) -> Codes:
-    """Return the population, `n_rows` x 30, with a shift or mix in it; a break is made later."""
-    column = FIELD_NAMES.index(name)
+    """Return the population, `n_rows` x `n_fields`, shifted or mixed; a break is made later."""
+    column = DETECTED_NAMES.index(name)
     planted = codes.copy()
     if change == "shift":
         field = next(field for field in INTEGERS if field.name == name)

@@ -69,7 +69,7 @@ class Whitening:
 
     @classmethod
     def learn(cls, codes: Codes, bins: Sequence[FieldBins]) -> Self:
-        """Learn from `n_rows` x 30.
+        """Learn from `n_rows` x `n_fields`.
 
         Raises:
             ValueError: the rows are all alike.
@@ -93,7 +93,7 @@ class Whitening:
         )
 
     def apply(self, codes: Codes) -> _Floats:
-        """Return coordinates, `n_rows` x `n_scores`, of `n_rows` x 30."""
+        """Return coordinates, `n_rows` x `n_scores`, of `n_rows` x `n_fields`."""
         whitened = (_scores(codes, self.bins) - self.mean) / self.scale @ self.matrix
         lengths = np.sqrt((whitened**2).sum(axis=1, keepdims=True))
         return whitened * (self.radius / np.maximum(lengths, self.radius))
@@ -173,7 +173,7 @@ class JointTest:
 
     @classmethod
     def fit(cls, codes: Codes, bins: Sequence[FieldBins]) -> Self:
-        """Learn the map from a third of `n_rows` x 30, and what to expect from the others.
+        """Learn the map from a third of `n_rows` x `n_fields`, and what to expect from the others.
 
         Raises:
             ValueError: the rows of either part are all alike.
@@ -191,7 +191,7 @@ class JointTest:
         )
 
     def compare(self, codes: Codes) -> tuple[float, float]:
-        """Return p-value and effect (see `Spread`) of a window, `n_records` x 30."""
+        """Return p-value and effect (see `Spread`) of a window, `n_records` x `n_fields`."""
         ordered, total = _in_order(codes), np.zeros_like(self.features)
         for start in range(0, len(ordered), _CHUNK):
             chunk = ordered[start : start + _CHUNK]

@@ -18,7 +18,7 @@ the reference to a class of this module, and nothing else.
 
 import json
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from importlib.metadata import version
 from pathlib import Path
@@ -37,10 +37,11 @@ from sklearn.pipeline import Pipeline
 
 import contract
 import training
-from contract.employee import EXAMPLE, FIELDS, Integer
+from contract.employee import EXAMPLE, FAIRNESS_ONLY, FIELDS, Integer
 from contract.release import BUNDLE_PATH
 from contract.release import CLASSIFIER as CLASSIFIER_FILE
 from training.answers import Answer, Answerer
+from training.classifier import optional_columns
 from training.compiled import CompiledClassifier
 from training.drift import DriftDetector
 from training.outliers import OutlierDetector
@@ -163,7 +164,9 @@ def log_models(
             serialization_format="skops",
             skops_trusted_types=_TRUSTED_TYPES,
             pyfunc_predict_fn="predict_proba",
-            signature=_signature([TensorSpec(np.dtype(np.float64), (-1, 2))]),
+            signature=_signature(
+                [TensorSpec(np.dtype(np.float64), (-1, 2))], optional_columns(classifier)
+            ),
             **_common(),
         ),
         DRIFT: _log_detector(DRIFT, DriftModel(), drift.to_dict(), _drift_columns()),
@@ -184,7 +187,10 @@ def log_release(models: Mapping[str, ModelInfo], bundle: Path) -> ModelInfo:
             name=RELEASE,
             python_model=ReleaseModel(),
             artifacts=folders,
-            signature=_signature(_release_columns()),
+            # What the classifier needs, the release needs: the detectors look at no more.
+            signature=ModelSignature(
+                inputs=_inputs_of(models[CLASSIFIER]), outputs=Schema([*_release_columns()])
+            ),
             **_common(),
         )
 
@@ -237,12 +243,24 @@ def _folder(package: Any) -> str:
     return str(Path(package.__file__).parent)
 
 
-def _signature(outputs: list[ColSpec] | list[TensorSpec]) -> ModelSignature:
+def _signature(
+    outputs: list[ColSpec] | list[TensorSpec], optional: Sequence[str] = FAIRNESS_ONLY
+) -> ModelSignature:
     inputs = [
-        ColSpec(DataType.long if isinstance(field, Integer) else DataType.string, field.name)
+        ColSpec(
+            DataType.long if isinstance(field, Integer) else DataType.string,
+            field.name,
+            required=field.name not in optional,
+        )
         for field in FIELDS
     ]
     return ModelSignature(inputs=Schema(list(inputs)), outputs=Schema(list(outputs)))
+
+
+def _inputs_of(model: ModelInfo) -> Any:
+    # Any: a logged model may have no signature, ours always do.
+    signature: Any = model.signature
+    return signature.inputs
 
 
 def _outlier_columns() -> list[ColSpec]:

@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from contract.employee import FIELDS, Category
+from contract.employee import DETECTED_FIELDS, Category
 from contract.outliers import STRIKING_FIELDS, STRIKING_SHARE
 from contract.rules import RULES, broken_rules
 from training.outlier_tables import Bins, choose_parents, cut_bins
@@ -55,7 +55,7 @@ class OutlierDetector:
 
     def fit(self, features: pd.DataFrame) -> Self:
         """Learn parents, tables and threshold from `n_rows` x 30."""
-        bins = {field.name: cut_bins(features[field.name], field) for field in FIELDS}
+        bins = {field.name: cut_bins(features[field.name], field) for field in DETECTED_FIELDS}
         numbers = {name: bins[name].of(features[name]) for name in bins}
         scores = np.zeros(len(features))
         self._terms = {}
@@ -134,7 +134,7 @@ class OutlierDetector:
         """Rebuild a fitted detector from what `to_dict` returned."""
         detector = cls()
         entries = {entry["name"]: entry for entry in content["fields"]}
-        for field in FIELDS:
+        for field in DETECTED_FIELDS:
             entry = entries[field.name]
             table = np.array(entry["table"], dtype=np.float64)
             count = table.shape[-1]
@@ -146,7 +146,7 @@ class OutlierDetector:
         return detector
 
     def _rows(self, features: pd.DataFrame) -> _Floats:
-        """Return every field's term, `n_rows` x 30."""
+        """Return every field's term, `n_rows` x `n_fields`."""
         numbers = {name: term.bins.of(features[name]) for name, term in self._terms.items()}
         columns = [
             term.table[(*(numbers[parent] for parent in term.parents), numbers[name])]

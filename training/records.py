@@ -12,7 +12,15 @@ import numpy.typing as npt
 import pandas as pd
 
 from contract.dataset import DatasetError
-from contract.employee import FIELD_NAMES, FIELDS, Category, Field, Integer, expected
+from contract.employee import (
+    FAIRNESS_ONLY,
+    FIELD_NAMES,
+    FIELDS,
+    Category,
+    Field,
+    Integer,
+    expected,
+)
 
 __all__ = ["check_records", "misfits", "records_frame", "rows_affected"]
 
@@ -25,19 +33,22 @@ def records_frame(records: Sequence[Mapping[str, int | str]]) -> pd.DataFrame:
     )
 
 
-def check_records(frame: pd.DataFrame) -> pd.DataFrame:
-    """Return the 30 contract columns of `frame`, `n_rows` x 30, after checking every cell.
+def check_records(frame: pd.DataFrame, optional: Sequence[str] = FAIRNESS_ONLY) -> pd.DataFrame:
+    """Return the contract's columns of `frame`, `n_rows` each, after checking every cell.
 
-    It is the first step of every model, so that none answers for a record it cannot know.
+    It is the first step of every model, so that none answers for a record it cannot know. Columns
+    named in `optional`, which the model does not look at, may be left out.
 
     Raises:
         DatasetError: no record, a missing column, or a cell that the contract does not allow.
     """
-    if missing := [name for name in FIELD_NAMES if name not in frame.columns]:
+    present = [field for field in FIELDS if field.name in frame.columns]
+    known = {field.name for field in present} | {*optional}
+    if missing := [name for name in FIELD_NAMES if name not in known]:
         raise DatasetError(f"records: column {missing[0]!r} is missing")
     if frame.empty:
         raise DatasetError("records: there is none; expected at least one")
-    for field in FIELDS:
+    for field in present:
         column = frame[field.name]
         wrong = (
             np.ones(len(column), dtype=np.bool_)
@@ -50,7 +61,7 @@ def check_records(frame: pd.DataFrame) -> pd.DataFrame:
                 f"records: column {field.name!r}, row {row}: expected {expected(field)}; "
                 f"{rows_affected(wrong)}"
             )
-    return frame[list(FIELD_NAMES)]
+    return frame[[field.name for field in present]]
 
 
 def misfits(column: "pd.Series[Any]", field: Field) -> npt.NDArray[np.bool_]:

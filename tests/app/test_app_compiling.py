@@ -90,10 +90,10 @@ CLASSIFIERS: list[tuple[Edit, str]] = [
 DETECTORS: list[tuple[Edit, str]] = [
     (drop("fields"), "'fields' is missing"),
     (put(fields=7), "int"),
-    (drop("fields", 3), "'fields' must be the contract's 30"),
     (drop("fields", 3, "name"), "'name' is missing"),
-    (field("Age", name="Shoe"), "'fields' must be the contract's 30"),
-    (lambda content: content["fields"].reverse(), "'fields' must be the contract's 30"),
+    (field("Age", name="Shoe"), "'Shoe' is no field of an employee record"),
+    (field("Age", name="DailyRate"), "'fields' must be of the contract, each once"),
+    (lambda content: content["fields"].reverse(), "'fields' must be of the contract, each once"),
     (lambda content: content["fields"].append(content["fields"][0]), "'fields' must be"),
     (drop("threshold"), "'threshold' is missing"),
     *((put(threshold=value), "'threshold' must be a finite number") for value in NO_NUMBER),

@@ -16,9 +16,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
-from lifecycle_store import seal_release
-
 from contract.release import BUNDLE_PATH
+from tests.infra.lifecycle_store import seal_release
 
 MODEL = "main.hr.attrition"
 TOKEN = "a-token-of-the-test"

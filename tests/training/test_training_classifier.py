@@ -153,7 +153,7 @@ def test_a_level_that_the_table_lacks_contributes_nothing(
 def test_the_design_has_the_groups_that_the_decision_record_names() -> None:
     assert {column.group for column in design()} == {
         *("categories", "conditions", "flags", "levels", "logarithms", "numbers", "ratios"),
-        "satisfaction",
+        *("position", "satisfaction"),
     }
     smallest = {
         field.name: field.minimum if isinstance(field, Integer) else field.categories[0]

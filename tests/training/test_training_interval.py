@@ -176,7 +176,7 @@ def test_the_threshold_of_the_costs_is_near_the_cheapest(
 ) -> None:
     from training.validation import cross_validate
 
-    scores = cross_validate(classifier, dataset, Parameters(cv_repeats=2))
+    scores = cross_validate(classifier, dataset, Parameters())
     for cost in (3.0, 5.0, 10.0):
         points = decision_curve(scores.target, scores.probabilities, cost)
         chosen = round(decision_threshold(cost), 6)

@@ -23,7 +23,7 @@ from mlflow.utils.file_utils import local_file_uri_to_path
 from app.release import load
 from app.scoring import encode, predict
 from contract.dataset import PACKAGED, source_sha256
-from contract.employee import FIELD_NAMES
+from contract.employee import DETECTED_NAMES
 from contract.release import (
     BUNDLE_PATH,
     EVIDENCE,
@@ -239,8 +239,8 @@ def test_the_drift_model_judges_a_window(trained: Any, only_run: Run, dataset: D
     model = mlflow.pyfunc.load_model(f"runs:/{only_run.info.run_id}/drift")
     window = dataset.features.head(400)
     stable = model.predict(window)
-    assert stable["status"].unique().tolist() == ["stable"]
-    assert stable["feature"].tolist() == [*FIELD_NAMES, "all fields together"]
+    assert stable["status"].unique().tolist() == ["ok"]
+    assert stable["feature"].tolist() == [*DETECTED_NAMES, "all fields together"]
     moved = model.predict(window.assign(OverTime="Yes"))
     assert moved["status"].unique().tolist() == ["drift"]
     assert moved.loc[moved["drifted"], "feature"].tolist()[0] == "OverTime"
