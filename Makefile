@@ -14,7 +14,7 @@ ENGINE_RUN := $(BIN)/python -m engine --stack $(STACK) --engine $(ENGINE)
 NEEDS := $(VENV)/$(if $(filter local,$(STACK)),local,cloud).stamp
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-cloud up preview down outputs mlflow test check format bench lock clean
+.PHONY: help setup setup-cloud up preview down outputs mlflow test check format bench study lock clean
 
 help: ## list the targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -54,6 +54,9 @@ format: $(VENV)/dev.stamp ## format the code
 
 bench: $(VENV)/dev.stamp ## measure the figures that the documents speak of
 	@$(BIN)/python -m tests.bench
+
+study: $(VENV)/dev.stamp ## compare the classifier's design with others by cross-validation (some five minutes)
+	@$(BIN)/python -m tests.study
 
 lock: | $(BIN)/uv ## pin the requirements anew from the *.in files
 	@$(LOCK) requirements.in -o requirements.txt

@@ -13,11 +13,12 @@ import sys
 import threading
 import warnings
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 
 from contract.dataset import PACKAGED, DatasetError
 from contract.fingerprint import TRAINING_CODE, code_sha256
-from training.parameters import ParametersError, parse_parameters
+from training.parameters import Parameters, ParametersError, parse_parameters
 
 __all__ = ["main"]
 
@@ -96,7 +97,8 @@ def _parser() -> argparse.ArgumentParser:
     add("--code-sha256", default="", type=_hex, metavar="HEX", help="default: computed")
     add("--data", default=PACKAGED, metavar="SOURCE", help="CSV path or URL (default: %(default)s)")
     add("--data-sha256", default="", type=_hex, metavar="HEX", help="hash that the data must have")
-    add("--parameters", default="{}", metavar="JSON", help="object of training parameters")
+    known = ", ".join(f"{name} ({value})" for name, value in asdict(Parameters()).items())
+    add("--parameters", default="{}", metavar="JSON", help=f"object of {known}")
     add(
         "--exit-with-stdin",
         action="store_true",

@@ -64,8 +64,7 @@ __all__ = [
 MINIMUM_WINDOW = 50
 """Records: below, silence would read as stability.
 
-Measured with 50: a shift by 1 standard deviation or a mix moved by 30 points is found in 89 of 100
-windows or more, whichever field it is planted in; a shift by .3 in 6 to 67.
+Even at this size a shift by .3 standard deviations is rarely found; the model card says how often.
 """
 
 FALSE_ALARM_LEVEL = 0.05

@@ -125,7 +125,7 @@ def _fit(dataset: Dataset, parameters: Parameters) -> _Models:
     outliers = OutlierDetector().fit(dataset.features)
     progress("outliers", "fitted")
     drift = DriftDetector().fit(dataset.features)
-    progress("drift", f"{dataset.features.shape[1]} fields counted, joint test fitted")
+    progress("drift", f"{len(drift.bins())} fields counted, joint test fitted")
     answerer = Answerer(
         classifier=classifier,
         compiled=CompiledClassifier(content=content),
