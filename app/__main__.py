@@ -54,10 +54,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     # turns the collector on again.
     gc.disable()
     # Imported when everything else is known to be right: they take most of the start-up time.
-    from app.api import create_app
+    from app.api import Api
     from app.server import run
 
-    run(create_app(service), service, private, listening)
+    run(Api(service), service, private, listening)
     return 0
 
 

@@ -1,21 +1,23 @@
-"""The HTTP interface: predictions, the release's identity, health."""
+"""The HTTP interface: predictions, drift, the release's identity, health, metrics."""
 
-from typing import Any
+from collections.abc import Mapping
+from typing import Annotated
 
-from fastapi import APIRouter, FastAPI, HTTPException
-from fastapi.responses import JSONResponse
+import msgspec
+from fastapi import APIRouter, Depends, FastAPI, Request
+from fastapi.responses import JSONResponse, PlainTextResponse, Response
 from fastapi.telemetry import TelemetryConfig
+from starlette.types import Receive, Scope, Send
 
-from app import problems
-from app.auth import Authenticated
-from app.deps import MAX_BODY_BYTES, Records, ServiceDep
-from app.models import MAX_RECORDS, Answer, Problem, ReleaseAnswer, request_schema
-from app.scoring import encode, predict
+from app import docs, document, problems
+from app.auth import authenticate
+from app.metrics import CONTENT_TYPE
+from app.models import DriftAnswer, ReleaseAnswer
+from app.predict import PATH, Predict, require_ready
 from app.service import Service
 from app.telemetry import Telemetry
-from contract.employee import EXAMPLE
 
-__all__ = ["NO_TELEMETRY", "create_app"]
+__all__ = ["NO_TELEMETRY", "Api"]
 
 # FastAPI's own telemetry records validation errors with their input: none of it, whatever the
 # environment says.
@@ -26,75 +28,102 @@ NO_TELEMETRY: TelemetryConfig = {
     "operation_spans": False,
     "auto_configure": False,
 }
-_DESCRIPTION = f"""Attrition probability of employees, how sure it is, a decision, and the reasons.
+_DESCRIPTION = "Attrition probability of employees, how sure it is, a decision, and the reasons."
+_CARD_PATH = "/release/model-card"
 
-A request holds 1 to {MAX_RECORDS} records and at most {MAX_BODY_BYTES // 1024**2} MiB."""
-
-_PROBLEMS: dict[int | str, dict[str, Any]] = {
-    401: {"model": Problem, "description": "No known key in X-API-Key"},
-    413: {"model": Problem, "description": "The request is too long"},
-    422: {"model": Problem, "description": "Some records are not as the schema says"},
-    503: {"model": Problem, "description": "The release did not answer its reference records"},
-}
-_REQUEST_BODY: dict[str, Any] = {
-    "requestBody": {
-        "required": True,
-        "content": {
-            "application/json": {"schema": request_schema(), "example": [dict(EXAMPLE)]},
-        },
-    }
-}
-
-_predictions = APIRouter(tags=["predictions"])
+_asked = APIRouter(tags=["release"])
 _health = APIRouter(tags=["health"])
 
 
-def create_app(service: Service) -> FastAPI:
-    """Build the application that serves `service`."""
+class Api:
+    """The whole application: predictions, and beside them what FastAPI serves.
+
+    Predictions do not pass through FastAPI, which would take longer than they do; `fastapi` has
+    their description all the same.
+    """
+
+    def __init__(self, service: Service) -> None:
+        self.fastapi = _fastapi(service)
+        self._predict = Predict(service)
+        self._telemetry = Telemetry(self._serve, service=service)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one connection, as ASGI has it."""
+        await self._telemetry(scope, receive, send)
+
+    async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http" and scope["path"] == PATH:
+            await self._predict(scope, receive, send)
+        else:
+            await self.fastapi(scope, receive, send)
+
+
+def _fastapi(service: Service) -> FastAPI:
     app = FastAPI(
         title="Employee attrition",
         description=_DESCRIPTION,
         version=service.settings.release_version,
+        openapi_url=None,
+        docs_url=None,
         redoc_url=None,
         telemetry=NO_TELEMETRY,
     )
     app.state.service = service
-    app.include_router(_predictions)
+    app.include_router(_asked)
     app.include_router(_health)
+    document.install(app, service)
+    if service.settings.docs:
+        app.router.routes.extend(docs.routes(app.openapi))
     problems.install(app)
-    app.add_middleware(Telemetry, service=service)
     return app
 
 
-@_predictions.post(
-    "/predict",
-    dependencies=[Authenticated],
-    response_model=Answer,
-    responses=_PROBLEMS,
-    openapi_extra=_REQUEST_BODY,
+async def _service(request: Request) -> Service:
+    return request.app.state.service
+
+
+async def _known(request: Request) -> Service:
+    service: Service = request.app.state.service
+    request.scope["state"]["exchange"].caller = authenticate(request.scope, service.settings)
+    return service
+
+
+_Service = Annotated[Service, Depends(_service)]
+_AskedService = Annotated[Service, Depends(_known)]
+_REFUSED = document.problems(401, 403, 429)
+
+
+@_asked.get("/drift", dependencies=[document.KEY], response_model=DriftAnswer, responses=_REFUSED)
+async def _drift(service: _AskedService) -> Response:
+    """Compare the records that this process answered last with the training table."""
+    return _json(service.window.report())
+
+
+@_asked.get(
+    "/release", dependencies=[document.KEY], response_model=ReleaseAnswer, responses=_REFUSED
 )
-async def _predict(service: ServiceDep, records: Records) -> JSONResponse:
-    """Predict for each record of the array, in its order."""
-    _require_ready(service)
-    release = service.release
-    codes = encode([vars(each) for each in records])
-    return JSONResponse(
-        {
-            "release": service.settings.release_version,
-            "predictions": predict(release.classifier, release.outliers, codes),
-        }
-    )
-
-
-@_predictions.get("/release", response_model=ReleaseAnswer)
-async def _release(service: ServiceDep) -> JSONResponse:
-    """Say which release this process serves."""
-    return JSONResponse(
+async def _release(service: _AskedService) -> Response:
+    """Say which release this process serves, and how good it is."""
+    figures = service.release.figures
+    return _json(
         {
             "version": service.settings.release_version,
             "manifest_sha256": service.release.manifest_sha256,
+            "metrics": {name: figures[name]["value"] for name in figures},
+            "model_card": _CARD_PATH,
         }
     )
+
+
+@_asked.get(
+    _CARD_PATH,
+    dependencies=[document.KEY],
+    response_class=PlainTextResponse,
+    responses=_REFUSED,
+)
+async def _card(service: _AskedService) -> Response:
+    """Return the release's model card, in Markdown."""
+    return PlainTextResponse(service.release.card, media_type="text/markdown")
 
 
 @_health.get("/health/live")
@@ -103,13 +132,19 @@ async def _live() -> JSONResponse:
     return JSONResponse({"status": "live"})
 
 
-@_health.get("/health/ready", responses={503: _PROBLEMS[503]})
-async def _ready(service: ServiceDep) -> JSONResponse:
+@_health.get("/health/ready", responses=document.problems(503))
+async def _ready(service: _Service) -> JSONResponse:
     """Answer once the release is loaded and has answered its reference records right."""
-    _require_ready(service)
+    require_ready(service)
     return JSONResponse({"status": "ready", "release": service.settings.release_version})
 
 
-def _require_ready(service: Service) -> None:
-    if not service.ready:
-        raise HTTPException(503, "the release did not answer its reference records as it should")
+@_health.get("/metrics", response_class=PlainTextResponse)
+async def _metrics(service: _Service) -> Response:
+    """Return counts and durations in Prometheus's text format."""
+    text = service.metrics.text(service.window.report()["status"])
+    return Response(text, headers={"Content-Type": CONTENT_TYPE})
+
+
+def _json(content: Mapping[str, object]) -> Response:
+    return Response(msgspec.json.encode(content), media_type="application/json")

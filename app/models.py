@@ -1,5 +1,10 @@
-"""The request and answer models of the API, built from the contract's field definitions."""
+"""The request and answer models of the API, built from the contract's field definitions.
 
+They are the API's document, and the judge of every request that the short way of `app.records` does
+not take. What a record may leave out depends on the release: a field that no model of it looks at.
+"""
+
+from collections.abc import Collection
 from typing import Annotated, Any, Literal
 
 from pydantic import (
@@ -7,36 +12,44 @@ from pydantic import (
     ConfigDict,
     Field,
     Strict,
-    TypeAdapter,
     ValidationError,
     create_model,
 )
 
+# Pydantic takes no other on Python 3.11.
+from typing_extensions import TypedDict
+
 from contract import employee
 from contract.classifier import Decision
+from contract.drift import EffectKind, Status
 
 __all__ = [
-    "BATCH",
     "MAX_RECORDS",
     "Answer",
-    "Employee",
+    "DriftAnswer",
     "Problem",
     "RecordError",
     "ReleaseAnswer",
+    "batch_errors",
     "record_errors",
+    "record_model",
     "request_schema",
 ]
 
 MAX_RECORDS = 1_000
-"""Records a request may hold: a batch of them keeps the event loop busy for tens of ms."""
+"""Records a request may hold."""
+
+_Share = Annotated[float, Field(ge=0, le=1)]
 
 
-class RecordError(BaseModel):
+class RecordError(TypedDict):
     """One thing wrong with a request; the value that was found is never repeated."""
 
-    record: int | None = Field(description="Index of the record in the request, from 0")
-    field: str | None = Field(description="Field of the record; null: the record or the request")
-    expected: str = Field(description="What belongs there")
+    record: Annotated[int | None, Field(description="Index of the record in the request, from 0")]
+    field: Annotated[
+        str | None, Field(description="Field of the record; null: the record or the request")
+    ]
+    expected: Annotated[str, Field(description="What belongs there")]
 
 
 class Problem(BaseModel):
@@ -46,7 +59,8 @@ class Problem(BaseModel):
     title: str
     status: int
     detail: str
-    errors: list[RecordError] | None = None
+    request_id: str = Field(description="As in the header X-Request-ID and in the service's log")
+    errors: list[RecordError] | None = Field(default=None, description="Every place, for 422")
 
 
 class _Outlier(BaseModel):
@@ -65,8 +79,8 @@ class _Reason(BaseModel):
 
 
 class _Prediction(BaseModel):
-    attrition_probability: float = Field(ge=0, le=1)
-    interval: list[Annotated[float, Field(ge=0, le=1)]] = Field(
+    attrition_probability: _Share
+    interval: list[_Share] = Field(
         min_length=2, max_length=2, description="How sure the probability is: lower and upper end"
     )
     decision: Decision = Field(
@@ -77,33 +91,56 @@ class _Prediction(BaseModel):
     reasons: list[_Reason] = Field(description="The three largest, largest first")
 
 
+class _Drift(BaseModel):
+    status: Status = Field(description="Whether the last records that this process answered drift")
+    records: int = Field(description="Records in the window that was judged")
+    features: list[str] = Field(description="The fields that drifted")
+
+
 class Answer(BaseModel):
     """One prediction for each record, in the order of the request."""
 
     release: str
-    predictions: list[_Prediction]
+    predictions: list[_Prediction | None] = Field(
+        description="null for a record that is reported in `errors`, only with on_error=report"
+    )
+    drift: _Drift
+    errors: list[RecordError] | None = Field(
+        default=None, description="Every place that is wrong, only with on_error=report"
+    )
+
+
+class _FeatureDrift(BaseModel):
+    feature: str
+    test: Literal["ks", "chi_squared"] = Field(description="Whole numbers, or categories")
+    p_value: _Share
+    q_value: _Share = Field(description="Adjusted for the number of fields")
+    effect_kind: EffectKind
+    effect: float = Field(ge=0)
+    psi: float = Field(description="Population stability index")
+    drifted: bool
+
+
+class DriftAnswer(BaseModel):
+    """The window of records that this process answered last, compared with the training table."""
+
+    status: Status
+    records: int
+    features: list[_FeatureDrift] = Field(description="None without enough data")
 
 
 class ReleaseAnswer(BaseModel):
-    """Which release this process serves."""
+    """Which release this process serves, how good it is, and where to read more."""
 
     version: str
     manifest_sha256: str
+    metrics: dict[str, float]
+    model_card: str = Field(description="Path of the release's model card")
 
 
-def _definition(field: employee.Field) -> tuple[Any, Any]:
-    described = Field(description=employee.expected(field))
-    match field:
-        case employee.Integer():
-            limits = Field(ge=field.minimum, le=field.maximum)
-            return (Annotated[int, Strict(), limits, described], ...)
-        case employee.Category():
-            literal: Any = Literal
-            return (Annotated[literal[field.categories], described], ...)
-
-
-def _employee() -> type[BaseModel]:
-    fields: dict[str, Any] = {field.name: _definition(field) for field in employee.FIELDS}
+def record_model(optional: Collection[str]) -> type[BaseModel]:
+    """Build the model of a record, in which the fields named in `optional` may be left out."""
+    fields: dict[str, Any] = {field.name: _definition(field, optional) for field in employee.FIELDS}
     ignored = Field(default=None, description="Accepted and dropped", deprecated=True)
     fields |= dict.fromkeys(employee.IGNORED, (Any, ignored))
     return create_model(
@@ -114,42 +151,57 @@ def _employee() -> type[BaseModel]:
     )
 
 
-Employee = _employee()
-# A name bound to a type made at run time is no type to a checker.
-_batch: Any = Annotated[list[Employee], Field(min_length=1, max_length=MAX_RECORDS)]  # pyright: ignore[reportInvalidTypeForm]
-BATCH: TypeAdapter[list[BaseModel]] = TypeAdapter(_batch)
+def _definition(field: employee.Field, optional: Collection[str]) -> tuple[Any, Any]:
+    match field:
+        case employee.Integer():
+            limits = Field(ge=field.minimum, le=field.maximum)
+            kind: Any = Annotated[int, Strict(), limits]
+        case employee.Category():
+            literal: Any = Literal
+            kind = literal[field.categories]
+    described = employee.expected(field)
+    if field.name not in optional:
+        return (Annotated[kind, Field(description=described)], ...)
+    described = f"{described}; may be left out: no model of this release looks at it"
+    # None stands for absence alone: null is not what the field may hold.
+    return (Annotated[kind, Field(description=described)], None)
 
-_ERROR_FIELDS = tuple(RecordError.model_fields)
+
 _EXPECTED = {field.name: employee.expected(field) for field in employee.FIELDS}
 _EXPECTED_BATCH = f"a JSON array of 1 to {MAX_RECORDS} employee records"
 _EXPECTED_RECORD = f"a JSON object with the {len(employee.FIELDS)} fields of an employee record"
 _EXPECTED_NOTHING = f"no other fields than the {len(employee.FIELDS)} of an employee record"
 
 
-def record_errors(error: ValidationError) -> list[dict[str, int | str | None]]:
-    """Say what belongs where something is wrong, as `RecordError`s: each place once, in order."""
+def record_errors(error: ValidationError, record: int) -> list[RecordError]:
+    """Say what belongs where something is wrong in the record of that index: each place once."""
     found = error.errors(include_url=False, include_context=False, include_input=False)
     places = dict.fromkeys(_place(each["type"], each["loc"]) for each in found)
-    return [dict(zip(_ERROR_FIELDS, place, strict=True)) for place in places]
+    return [{"record": record, "field": field, "expected": text} for field, text in places]
 
 
-def request_schema() -> dict[str, Any]:
+def batch_errors() -> list[RecordError]:
+    """Say what belongs in a body that is no batch."""
+    return [{"record": None, "field": None, "expected": _EXPECTED_BATCH}]
+
+
+def request_schema(record: type[BaseModel]) -> dict[str, Any]:
     """Return the JSON schema of a request, without references, for the API's document."""
-    schema = BATCH.json_schema(ref_template="#/$defs/{model}")
-    schema["items"] = schema.pop("$defs")[Employee.__name__]
-    return schema
+    items = record.model_json_schema()
+    for definition in items["properties"].values():
+        # A default stands for absence here, and null is refused.
+        definition.pop("default", None)
+    return {"type": "array", "minItems": 1, "maxItems": MAX_RECORDS, "items": items}
 
 
-def _place(kind: str, location: tuple[int | str, ...]) -> tuple[int | None, str | None, str]:
+def _place(kind: str, location: tuple[int | str, ...]) -> tuple[str | None, str]:
     match location:
-        case (int() as record, str() as name) if name in _EXPECTED:
-            return record, name, _EXPECTED[name]
-        case (int() as record, employee.TARGET) if kind == "extra_forbidden":
-            return record, employee.TARGET, "not to be sent: it is what the answer predicts"
-        case (int() as record, str()):
+        case (str() as name,) if name in _EXPECTED:
+            return name, _EXPECTED[name]
+        case (employee.TARGET,) if kind == "extra_forbidden":
+            return employee.TARGET, "not to be sent: it is what the answer predicts"
+        case (str(),):
             # The name is the client's own text, so it is not repeated either.
-            return record, None, _EXPECTED_NOTHING
-        case (int() as record, *_):
-            return record, None, _EXPECTED_RECORD
+            return None, _EXPECTED_NOTHING
         case _:
-            return None, None, _EXPECTED_BATCH
+            return None, _EXPECTED_RECORD

@@ -1,51 +1,88 @@
 """Errors as problem details (RFC 9457), in one shape, with nothing of the request in them."""
 
 import http
+from collections.abc import Mapping
+from typing import Any
 
+import msgspec
 from fastapi import FastAPI, Request
-from fastapi.responses import JSONResponse, Response
+from fastapi.responses import Response
 from starlette.exceptions import HTTPException
 
-__all__ = ["InvalidRecordsError", "install", "problem"]
+from app.models import RecordError
+
+__all__ = ["FAILED_DETAIL", "MEDIA_TYPE", "METHOD_DETAIL", "ProblemError", "content", "install"]
+
+MEDIA_TYPE = "application/problem+json"
+
+_PHRASES = {413: "Content Too Large", 422: "Unprocessable Content"}
+"""As RFC 9110 has them; Python 3.11 still has older ones."""
 
 
-class InvalidRecordsError(Exception):
-    """The request's body is no batch of employee records."""
+class ProblemError(Exception):
+    """Why a request has no answer; `detail` says what to do, and repeats nothing of it."""
 
-    def __init__(self, errors: list[dict[str, int | str | None]]) -> None:
-        super().__init__(f"{len(errors)} errors")
+    def __init__(
+        self,
+        status: int,
+        detail: str,
+        *,
+        headers: Mapping[str, str] | None = None,
+        errors: list[RecordError] | None = None,
+    ) -> None:
+        super().__init__(detail)
+        self.status = status
+        self.detail = detail
+        self.headers = headers or {}
         self.errors = errors
 
 
-def problem(
-    status: int,
-    detail: str,
-    *,
-    headers: dict[str, str] | None = None,
-    errors: list[dict[str, int | str | None]] | None = None,
-) -> Response:
-    """Build the response for one error."""
-    content: dict[str, object] = {
+def content(error: ProblemError, request_id: str) -> bytes:
+    """Write the body of the response for one error, as `app.models.Problem`."""
+    problem: dict[str, Any] = {
         "type": "about:blank",
-        "title": http.HTTPStatus(status).phrase,
-        "status": status,
-        "detail": detail,
+        "title": _PHRASES.get(error.status) or http.HTTPStatus(error.status).phrase,
+        "status": error.status,
+        "detail": error.detail,
+        "request_id": request_id,
     }
-    if errors is not None:
-        content["errors"] = errors
-    return JSONResponse(content, status, headers, media_type="application/problem+json")
+    if error.errors is not None:
+        problem["errors"] = error.errors
+    return msgspec.json.encode(problem)
 
 
 def install(app: FastAPI) -> None:
     """Make `app` answer its exceptions as problems."""
     app.exception_handler(HTTPException)(_on_http_exception)
-    app.exception_handler(InvalidRecordsError)(_on_invalid_records)
+    app.exception_handler(ProblemError)(_on_problem)
+    # It answers, and Starlette raises the exception all the same: the telemetry logs it.
+    app.exception_handler(Exception)(_on_exception)
 
 
-async def _on_http_exception(_request: Request, error: HTTPException) -> Response:
-    return problem(error.status_code, error.detail, headers=dict(error.headers or {}))
+FAILED_DETAIL = "the request failed; its id is in the log"
+METHOD_DETAIL = "this path does not take this method; the header Allow has those that it takes"
+_DETAILS = {
+    404: "there is nothing at this path; /openapi.json has those that there are",
+    405: METHOD_DETAIL,
+}
 
 
-async def _on_invalid_records(_request: Request, error: InvalidRecordsError) -> Response:
-    detail = "the request is not a batch of employee records; `errors` lists every place"
-    return problem(422, detail, errors=error.errors)
+async def _on_http_exception(request: Request, error: HTTPException) -> Response:
+    # Starlette's own words may hold the path, which is the client's.
+    detail = _DETAILS.get(error.status_code, "the request cannot be answered")
+    return await _on_problem(
+        request, ProblemError(error.status_code, detail, headers=error.headers)
+    )
+
+
+async def _on_exception(request: Request, _error: Exception) -> Response:
+    return await _on_problem(request, ProblemError(500, FAILED_DETAIL))
+
+
+async def _on_problem(request: Request, error: ProblemError) -> Response:
+    return Response(
+        content(error, request.scope["state"]["exchange"].request_id),
+        error.status,
+        error.headers,
+        MEDIA_TYPE,
+    )

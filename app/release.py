@@ -7,10 +7,22 @@ from pathlib import Path
 from typing import Any, TypeVar, cast
 
 from app.answers import difference
-from app.compiling import compile_classifier, compile_outliers, legal_values, naming, number
+from app.compiling import legal_values, naming, number
+from app.compiling_classifier import compile_classifier
+from app.compiling_detectors import compile_drift, compile_outliers
+from app.drift import Bins
 from app.scoring import Classifier, Outliers, Value, encode, predict
 from contract import employee
-from contract.release import CLASSIFIER, OUTLIERS, REFERENCE, ReleaseError, verify
+from contract.release import (
+    CARD,
+    CLASSIFIER,
+    DRIFT,
+    EVIDENCE,
+    OUTLIERS,
+    REFERENCE,
+    ReleaseError,
+    verify,
+)
 
 __all__ = ["Reference", "Release", "load", "wrong_reference"]
 
@@ -27,13 +39,25 @@ class Reference:
 
 @dataclass(frozen=True, kw_only=True)
 class Release:
-    """A verified bundle, ready to answer; `tolerance` bounds the error of any number in it."""
+    """A verified bundle, ready to answer; `tolerance` bounds the error of any number in it.
+
+    `figures` are the headline figures of its evidence, `card` is its model card in Markdown.
+    """
 
     manifest_sha256: str
     classifier: Classifier
     outliers: Outliers
+    drift: Bins
+    figures: Mapping[str, Any]
+    card: str
     references: tuple[Reference, ...]
     tolerance: float
+
+    @property
+    def needed(self) -> frozenset[str]:
+        """The fields that a model of this release looks at; a record may lack the others."""
+        drift = (reference.name for reference in self.drift.references)
+        return frozenset((*self.classifier.names, *self.outliers.names, *drift))
 
 
 def load(bundle: Path, expected_sha256: str | None = None) -> Release:
@@ -48,6 +72,9 @@ def load(bundle: Path, expected_sha256: str | None = None) -> Release:
         manifest_sha256=manifest_sha256,
         classifier=_read(bundle / CLASSIFIER, compile_classifier),
         outliers=_read(bundle / OUTLIERS, compile_outliers),
+        drift=_read(bundle / DRIFT, compile_drift),
+        figures=_read(bundle / EVIDENCE, _figures),
+        card=_text(bundle / CARD),
         references=references,
         tolerance=tolerance,
     )
@@ -70,6 +97,21 @@ def _read(path: Path, parse: Callable[[Any], _T]) -> _T:
         raise ReleaseError(f"{path}: {error.args[0]!r} is missing") from error
     except (OSError, ValueError, TypeError, AttributeError) as error:
         raise ReleaseError(f"{path}: {error}") from error
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except (OSError, ValueError) as error:
+        raise ReleaseError(f"{path}: cannot be read as UTF-8 text") from error
+
+
+def _figures(found: Any) -> Mapping[str, Any]:
+    figures = cast("Mapping[str, Any]", found["figures"])
+    for name, content in figures.items():
+        with naming(name):
+            number(content, "value")
+    return figures
 
 
 def _references(found: Any) -> tuple[tuple[Reference, ...], float]:

@@ -2,17 +2,17 @@
 
 Every field is a bounded integer or a category, so all that a release knows of a single field is a
 table over its legal values, and records are scored by looking up rows and adding them: the same few
-array operations for one record and for a thousand.
+array operations for one record and for a thousand. Arrays have the fields first: a field's codes
+lie side by side, which is what the look-ups run over.
 """
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from app.answers import Prediction, Reason
+from app.answers import OutlierAnswer, Prediction, Reason
 from contract.classifier import REASONS, decide
 from contract.employee import FIELD_NAMES, FIELDS, Category
 from contract.outliers import STRIKING_FIELDS, STRIKING_SHARE
@@ -22,16 +22,21 @@ __all__ = [
     "Classifier",
     "Codes",
     "Outliers",
-    "Ratio",
+    "Scores",
     "Value",
     "Wide",
+    "counted",
     "encode",
     "predict",
+    "probability",
+    "score",
+    "striking",
 ]
 
 Value = int | str
 Codes = npt.NDArray[np.int64]
-"""`n_records` x 30 in the contract's order: a whole number as it is, a category by its place."""
+"""30 x `n_records`, in the contract's order: a whole number as it is, a category by its place. A
+field that no model looks at may hold anything."""
 
 _Floats = npt.NDArray[np.float64]
 
@@ -41,202 +46,239 @@ _PLACES: tuple[Mapping[str, int] | None, ...] = tuple(
     else None
     for field in FIELDS
 )
-_RULES = tuple(
-    (rule.name, FIELD_NAMES.index(rule.lower), rule.offset, FIELD_NAMES.index(rule.upper))
-    for rule in RULES
-)
+_LOWER = np.array([FIELD_NAMES.index(rule.lower) for rule in RULES])
+_UPPER = np.array([FIELD_NAMES.index(rule.upper) for rule in RULES])
+_OFFSET = np.array([[rule.offset] for rule in RULES])
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Wide:
-    """A column of a field with too many legal values for a table: its number or ln(1 + number).
+    """Columns of fields with too many legal values for a table.
 
-    `weights` has 1 + `n_directions` entries: the coefficient, then what the interval needs.
+    The columns are functions of the numbers in `fields`: first the numbers, then, from `logarithms`
+    on, ln(1 + number). Their `means` (`n_columns` x 1) are taken off; `weights`, `n_columns` x 1 x
+    (1 + `n_directions`), are for the log-odds, then the directions.
     """
 
-    field: int
-    logarithmic: bool
-    mean: float
+    fields: Codes
+    logarithms: int
+    means: _Floats
     weights: _Floats
 
+    def moves(self, codes: Codes) -> _Floats:
+        """Return what the columns add: `n_columns` x `n_records` x (1 + `n_directions`)."""
+        return self._moves(codes[self.fields].astype(np.float64))[:, :, np.newaxis] * self.weights
 
-@dataclass(frozen=True, kw_only=True, eq=False)
-class Ratio:
-    """A column of two fields, number / (1 + other); see `contract.classifier` for the means."""
+    def moves_of(self, numbers: Sequence[int]) -> _Floats:
+        """Return the same for the `n_columns` numbers of one record, without its dimension."""
+        return self._moves(np.array(numbers, dtype=np.float64)[:, np.newaxis]) * self.weights[:, 0]
 
-    number: int
-    other: int
-    mean: float
-    mean_number: float
-    mean_inverse: float
-    weights: _Floats
+    def _moves(self, numbers: _Floats) -> _Floats:
+        logarithms = numbers[self.logarithms :]
+        np.log1p(logarithms, out=logarithms)
+        numbers -= self.means
+        return numbers
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Classifier:
     """A sum of one contribution for each field, in log-odds, and the spread of that sum.
 
-    `table` is `n_entries` x (1 + `n_directions`): for every legal value of the fields `tabled` the
-    contribution to the log-odds and to the interval's directions. An entry's row is the field's
-    `offsets` plus the value's code. `fields` are those that contribute, `baseline` what all are
-    told from: the log-odds, then the directions.
+    `table` is `n_entries` x (1 + `n_directions`): for every legal value of a field, and every pair
+    of values of two that share a ratio, the contribution to the log-odds and to the interval's
+    directions. There are `n_rows` such fields and pairs. The entry is the code of the first field
+    in `axes` (2 x `n_rows`) times the first of `strides` (2 x `n_rows` x 1), plus those of the
+    second, plus `offsets` (`n_rows` x 1).
+
+    A pair's contribution is shared by its fields: `shares` (`n_entries`) is what of it is the first
+    field's. So what is contributed comes in pieces: the rows' shares, then what the rows have
+    beside their shares, then the columns of `wide`. Each of the fields called `names`, in the
+    contract's order, has the piece that `firsts` says, and some have `others`: (field, piece) each.
+    `baseline` is what all are told from: the log-odds, then the directions.
     """
 
-    fields: tuple[int, ...]
-    tabled: Codes
+    names: tuple[str, ...]
+    axes: Codes
+    strides: Codes
     offsets: Codes
     table: _Floats
-    wide: tuple[Wide, ...]
-    ratios: tuple[Ratio, ...]
+    shares: _Floats
+    wide: Wide
+    firsts: Codes
+    others: tuple[tuple[int, int], ...]
     baseline: _Floats
     remainder: float
     z: float
     threshold: float
 
     def evaluate(self, codes: Codes) -> tuple[_Floats, _Floats, _Floats]:
-        """Return log-odds and their standard errors (`n_records`), contributions (x `n_fields`)."""
-        rows = self.table[codes[:, self.tabled] + self.offsets]
-        sums = rows.sum(axis=1) + self.baseline
-        contributions = np.zeros((len(codes), len(FIELDS)))
-        contributions[:, self.tabled] = rows[:, :, 0]
-        for column in self.wide:
-            numbers = codes[:, column.field].astype(np.float64)
-            distance = (np.log1p(numbers) if column.logarithmic else numbers) - column.mean
-            sums += distance[:, np.newaxis] * column.weights
-            contributions[:, column.field] += distance * column.weights[0]
-        for ratio in self.ratios:
-            number = codes[:, ratio.number].astype(np.float64)
-            inverse = 1.0 / (1.0 + codes[:, ratio.other])
-            distance = number * inverse - ratio.mean
-            sums += distance[:, np.newaxis] * ratio.weights
-            # Shapley's rule: what a field does alone, the other drawn from the training table.
-            alone = number * ratio.mean_inverse - ratio.mean_number * inverse
-            half = ratio.weights[0] / 2
-            contributions[:, ratio.number] += half * (distance + alone)
-            contributions[:, ratio.other] += half * (distance - alone)
-        errors = np.sqrt(self.remainder + (sums[:, 1:] ** 2).sum(axis=1))
-        return sums[:, 0], errors, contributions[:, self.fields]
+        """Return log-odds, their standard errors, and contributions (`n_fields` x `n_records`)."""
+        entries = codes[self.axes[0]] * self.strides[0]
+        entries += codes[self.axes[1]] * self.strides[1]
+        entries += self.offsets
+        rows, shares = self.table[entries], self.shares[entries]
+        moves = self.wide.moves(codes)
+        # No matrix products and no `reduceat`: their sums depend on how many records there are.
+        sums = np.add.reduce(rows, axis=0)
+        sums += np.add.reduce(moves, axis=0)
+        sums += self.baseline
+        pieces = np.concatenate((shares, rows[:, :, 0] - shares, moves[:, :, 0]))
+        contributions = pieces[self.firsts]
+        for field, piece in self.others:
+            contributions[field] += pieces[piece]
+        directions = sums[:, 1:]
+        errors = np.sqrt(np.add.reduce(directions * directions, axis=1) + self.remainder)
+        return sums[:, 0], errors, contributions
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Outliers:
     """What each field's value adds to a record's score, given those of at most two other fields.
 
-    `fields` are the places of the `n_fields` looked at. `bins` holds the bin of every legal value:
-    a value's entry is the field's `offsets` plus its code. A term's place in `terms` is `bases`
-    plus the record's bins times `strides` (`n_fields` x `n_fields`).
+    `fields`, called `names`, are the places of the `n_fields` looked at. `bins` holds the bin of
+    every legal value: a value's entry is the field's `offsets` (`n_fields` x 1) plus its code. A
+    term's place in `terms` is `bases` (`n_fields` x 1) plus the bins of up to three fields, `axes`
+    (3 x `n_fields`), each times its `strides` (3 x `n_fields` x 1).
     """
 
+    names: tuple[str, ...]
     fields: Codes
     bins: npt.NDArray[np.int64]
     offsets: Codes
     terms: _Floats
     bases: Codes
+    axes: Codes
     strides: Codes
     threshold: float
 
     def evaluate(self, codes: Codes) -> _Floats:
-        """Return every field's term, `n_records` x 30: 0 for those that are not looked at."""
-        bins = self.bins[codes[:, self.fields] + self.offsets]
-        terms = np.zeros(codes.shape)
-        terms[:, self.fields] = self.terms[bins @ self.strides + self.bases]
-        return terms
+        """Return every field's term, `n_fields` x `n_records`."""
+        bins = self.bins.take(codes[self.fields] + self.offsets)
+        places = self.bases + bins * self.strides[0]
+        for axis, strides in zip(self.axes[1:], self.strides[1:], strict=True):
+            places += bins[axis] * strides
+        return self.terms[places]
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Scores:
+    """A batch's answers, with what is counted of them."""
+
+    predictions: list[Prediction]
+    outliers: int
+    referred: int
+    at_risk: int
 
 
 def encode(records: Sequence[Mapping[str, Value]]) -> Codes:
-    """Return the codes of legal records; what else they hold is left out."""
+    """Return the codes of legal records; what else they hold is left out, what they lack is 0."""
     rows = [
         [
-            record[name] if places is None else places[record[name]]  # pyright: ignore[reportArgumentType] a legal record's category is text
-            for name, places in zip(FIELD_NAMES, _PLACES, strict=True)
+            0 if (value := record.get(name)) is None else value if places is None else places[value]  # pyright: ignore[reportArgumentType] a legal record's category is text
+            for record in records
         ]
-        for record in records
+        for name, places in zip(FIELD_NAMES, _PLACES, strict=True)
     ]
-    return np.array(rows, dtype=np.int64).reshape(-1, len(FIELDS))
+    return np.array(rows, dtype=np.int64)
 
 
 def predict(classifier: Classifier, outliers: Outliers, codes: Codes) -> list[Prediction]:
-    """Answer for `n_records` x 30 codes, in their order."""
+    """Answer for 30 x `n_records` codes, in their order."""
+    return score(classifier, outliers, codes).predictions
+
+
+def score(classifier: Classifier, outliers: Outliers, codes: Codes) -> Scores:
+    """Answer for 30 x `n_records` codes, in their order, and count the answers."""
     logit, errors, contributions = classifier.evaluate(codes)
     width = classifier.z * errors
-    terms = outliers.evaluate(codes)
-    scores = terms.sum(axis=1)
-    over = scores > outliers.threshold
-    broken = _broken(codes)
-    columns = zip(
-        *(_probability(each).tolist() for each in (logit, logit - width, logit + width)),
-        scores.tolist(),
-        (over | broken.any(axis=1)).tolist(),
-        _reasons(classifier.fields, contributions),
-        strict=True,
-    )
-    return [
+    probabilities = probability(np.array((logit, logit - width, logit + width)))
+    found = _outliers(outliers, codes)
+    reasons = _reasons(classifier.names, contributions)
+    threshold = classifier.threshold
+    predictions: list[Prediction] = [
         {
-            "attrition_probability": probability,
+            "attrition_probability": likely,
             "interval": [low, high],
-            "decision": decide(low, high, classifier.threshold, is_outlier=is_outlier),
-            "outlier": {
-                "is_outlier": is_outlier,
-                "score": score,
-                "features": _striking(terms[row], broken[row], over=bool(over[row]))
-                if is_outlier
-                else [],
-                "broken_rules": _names(broken[row]) if is_outlier else [],
-            },
-            "reasons": reasons,
+            "decision": decide(low, high, threshold, is_outlier=outlier["is_outlier"]),
+            "outlier": outlier,
+            "reasons": why,
         }
-        for row, (probability, low, high, score, is_outlier, reasons) in enumerate(columns)
+        for likely, low, high, outlier, why in zip(
+            *probabilities.tolist(), found, reasons, strict=True
+        )
     ]
+    return counted(predictions)
 
 
-def _probability(logit: _Floats) -> _Floats:
+def counted(predictions: list[Prediction]) -> Scores:
+    """Count answers by decision, and the outliers among them."""
+    decisions = [prediction["decision"] for prediction in predictions]
+    return Scores(
+        predictions=predictions,
+        outliers=sum([prediction["outlier"]["is_outlier"] for prediction in predictions]),
+        referred=decisions.count("refer"),
+        at_risk=decisions.count("at_risk"),
+    )
+
+
+def probability(logit: _Floats) -> _Floats:
+    """Turn log-odds into probabilities."""
     # exp of a large positive number overflows: each sign has its own form.
     odds = np.exp(-np.abs(logit))
     return np.where(logit >= 0, 1.0, odds) / (1.0 + odds)
 
 
-def _broken(codes: Codes) -> npt.NDArray[np.bool_]:
-    """Mark the rules that records break, `n_records` x `n_rules`."""
-    return np.column_stack(
-        [codes[:, lower] + offset > codes[:, upper] for _, lower, offset, upper in _RULES]
-    )
+def _outliers(outliers: Outliers, codes: Codes) -> list[OutlierAnswer]:
+    terms = outliers.evaluate(codes)
+    scores = np.add.reduce(terms, axis=0)
+    broken = codes[_LOWER] + _OFFSET > codes[_UPPER]
+    flagged = (scores > outliers.threshold) | np.logical_or.reduce(broken, axis=0)
+    found: list[OutlierAnswer] = [
+        {"is_outlier": False, "score": each, "features": [], "broken_rules": []}
+        for each in scores.tolist()
+    ]
+    for at in np.flatnonzero(flagged).tolist():
+        rules = broken[:, at].tolist()
+        found[at] = {
+            "is_outlier": True,
+            "score": found[at]["score"],
+            "features": striking(outliers.names, terms[:, at].tolist(), rules, outliers.threshold),
+            "broken_rules": [
+                rule.name for rule, is_broken in zip(RULES, rules, strict=True) if is_broken
+            ],
+        }
+    return found
 
 
-def _names(broken: npt.NDArray[np.bool_]) -> list[str]:
-    return [name for (name, *_), is_broken in zip(_RULES, broken, strict=True) if is_broken]
-
-
-def _striking(terms: _Floats, broken: npt.NDArray[np.bool_], *, over: bool) -> list[str]:
+def striking(
+    names: Sequence[str], terms: Sequence[float], broken: Sequence[bool], threshold: float
+) -> list[str]:
     """Name the fields that make one record an outlier (`contract.outliers`)."""
+    score = sum(terms)
     ruled = {
-        field
-        for (_, lower, _, upper), is_broken in zip(_RULES, broken, strict=True)
+        name
+        for rule, is_broken in zip(RULES, broken, strict=True)
         if is_broken
-        for field in (lower, upper)
+        for name in rule.fields
     }
-    striking: set[int] = set()
-    if over:
-        striking.update(np.flatnonzero(terms >= STRIKING_SHARE * terms.sum()).tolist())
-    order: list[int] = np.argsort(-terms, kind="stable").tolist()
-    named = [at for at in order if at in ruled]
-    named += [at for at in order if at in striking - ruled]
-    return [FIELD_NAMES[at] for at in named[:STRIKING_FIELDS]]
+    least = STRIKING_SHARE * score if score > threshold else np.inf
+    # Sorting is stable: of equal terms the field that comes first.
+    ranked = sorted(zip(names, terms, strict=True), key=lambda pair: -pair[1])
+    named = [name for name, _ in ranked if name in ruled]
+    named += [name for name, term in ranked if term >= least and name not in ruled]
+    return named[:STRIKING_FIELDS]
 
 
-def _reasons(fields: Sequence[int], contributions: _Floats) -> list[list[Reason]]:
+def _reasons(names: Sequence[str], contributions: _Floats) -> list[list[Reason]]:
     """Name each record's largest contributions; of equal ones the field that comes first."""
-    order = np.argsort(-np.abs(contributions), axis=1, kind="stable")[:, :REASONS]
-    values = np.take_along_axis(contributions, order, axis=1)
-    names = [FIELD_NAMES[field] for field in fields]
+    order = np.argsort(-np.abs(contributions), axis=0, kind="stable")[:REASONS]
+    values = np.take_along_axis(contributions, order, axis=0)
+    places: list[list[int]] = order.T.tolist()
+    sizes: list[list[float]] = values.T.tolist()
     return [
         [
             {"feature": names[at], "contribution": value}
             for at, value in zip(some, others, strict=True)
         ]
-        for some, others in zip(_nested(order), _nested(values), strict=True)
+        for some, others in zip(places, sizes, strict=True)
     ]
-
-
-def _nested(table: npt.NDArray[Any]) -> Any:
-    # Any: pyright does not know how deep the lists of an array are.
-    return table.tolist()

@@ -9,7 +9,7 @@ from types import FrameType
 from typing import Any
 
 import uvicorn
-from fastapi import FastAPI
+from starlette.types import ASGIApp
 
 from app.control import Control
 from app.handover import Handover, Identity
@@ -25,7 +25,7 @@ GRACE_SECONDS = 5
 
 
 def run(
-    app: FastAPI,
+    app: ASGIApp,
     service: Service,
     private: socket.socket,
     control: tuple[Path, socket.socket] | None,

@@ -1,10 +1,17 @@
-"""What one process serves: a verified release, whether it answers right, whether it is draining."""
+"""What one process serves: a verified release, what is counted of its answers, and its state."""
 
+import time
 from dataclasses import dataclass
 
+from app.drift import Window
 from app.log import emit
+from app.metrics import Metrics
+from app.records import RecordReader
 from app.release import Release, load, wrong_reference
+from app.scoring import Codes, Scores, score
+from app.scoring_one import OneRecord
 from app.settings import Settings
+from app.windows import WindowLines
 
 __all__ = ["Service"]
 
@@ -20,6 +27,11 @@ class Service:
     settings: Settings
     release: Release
     ready: bool
+    reader: RecordReader
+    one: OneRecord
+    window: Window
+    lines: WindowLines
+    metrics: Metrics
     draining: bool = False
 
     @classmethod
@@ -33,4 +45,40 @@ class Service:
         wrong = wrong_reference(release)
         if wrong is not None:
             emit("not_ready", release=settings.release_version, wrong_reference_record=wrong)
-        return cls(settings=settings, release=release, ready=wrong is None)
+        lines = WindowLines(
+            release.drift,
+            settings.release_version,
+            records=settings.window_records,
+            seconds=settings.window_seconds,
+            clock=time.monotonic,
+        )
+        return cls(
+            settings=settings,
+            release=release,
+            ready=wrong is None,
+            reader=RecordReader(release.needed),
+            one=OneRecord(release.classifier, release.outliers),
+            window=Window(release.drift, time.monotonic),
+            lines=lines,
+            metrics=Metrics(settings.release_version),
+        )
+
+    def answer(self, codes: Codes) -> Scores:
+        """Score 30 x `n_records` codes and count them: for drift, telemetry and metrics."""
+        scores = (
+            self.one.score(codes[:, 0].tolist())
+            if len(codes[0]) == 1
+            else score(self.release.classifier, self.release.outliers, codes)
+        )
+        records = len(scores.predictions)
+        if records:
+            counts = self.release.drift.count(codes)
+            self.window.add(counts, records)
+            self.lines.add(counts, scores)
+            self.metrics.answers(
+                records,
+                at_risk=scores.at_risk,
+                referred=scores.referred,
+                outliers=scores.outliers,
+            )
+        return scores

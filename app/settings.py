@@ -31,6 +31,9 @@ class Settings:
     api_key_sha256: tuple[str, ...] = field(repr=False)
     host: str = "127.0.0.1"
     port: int = 0
+    docs: bool = True
+    window_records: int = 20
+    window_seconds: float = 60.0
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str]) -> "Settings":

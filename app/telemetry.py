@@ -1,22 +1,40 @@
-"""One log line a request, and the two headers every response gets from outside the endpoints."""
+"""One log line a request, and what every response gets from outside the endpoints."""
 
 import asyncio
+import re
+import secrets
 import time
-import uuid
+from http import HTTPMethod
 from typing import Any
 
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.log import describe, emit
-from app.problems import problem
+from app.problems import FAILED_DETAIL, MEDIA_TYPE, ProblemError, content
 from app.service import Service
+from app.windows import SCHEMA
 
-__all__ = ["Telemetry"]
+__all__ = ["Exchange", "Telemetry"]
 
 _CLIENT_CLOSED = 499
 _DISCARD_BYTES = 16 * 1024 * 1024
 _DISCARD_SECONDS = 5
+
+_REQUEST_ID = re.compile(rb"(?i)[0-9a-f]{32}|[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+"""A UUID, with dashes or without: a text of the client's own could be about an employee."""
+
+_METHODS = frozenset(HTTPMethod)
+"""Another method is the client's own text."""
+
+_SECURITY: dict[bytes, bytes] = {
+    b"cache-control": b"no-store",
+    b"content-security-policy": b"default-src 'none'; frame-ancestors 'none'",
+    b"cross-origin-resource-policy": b"same-origin",
+    b"referrer-policy": b"no-referrer",
+    b"x-content-type-options": b"nosniff",
+}
+"""Headers that a response has where it says nothing else."""
 
 
 class Telemetry:
@@ -34,54 +52,91 @@ class Telemetry:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        started = time.perf_counter()
-        exchange = _Exchange(self._service, receive, send)
+        exchange = Exchange(self._service, scope, receive, send)
+        scope.setdefault("state", {})["exchange"] = exchange
         try:
             await self._app(scope, exchange.receive, exchange.send)
         except ClientDisconnect:
             exchange.status = _CLIENT_CLOSED
+        except ProblemError as error:
+            await exchange.fail(error)
         except Exception as error:
             emit("error", request_id=exchange.request_id, **describe(error))
-            if exchange.status is None:
-                answer = problem(500, "the request failed; its id is in the log")
-                await answer(scope, exchange.receive, exchange.send)
+            await exchange.fail(ProblemError(500, FAILED_DETAIL))
         finally:
-            emit(
-                "request",
-                request_id=exchange.request_id,
-                route=getattr(scope.get("route"), "path", None),
-                status=exchange.status,
-                duration_ms=round((time.perf_counter() - started) * 1000, 3),
-                records=scope.get("state", {}).get("records", 0),
-                release=self._service.settings.release_version,
-            )
+            exchange.tell()
 
 
-class _Exchange:
-    """One request and its response, watched from outside."""
+class Exchange:
+    """One request and its response, watched from outside; endpoints fill in what they know.
 
-    def __init__(self, service: Service, receive: Receive, send: Send) -> None:
-        self.request_id = uuid.uuid4().hex
+    `route` is the template of the path, `caller` who asked, as authentication has it; `records` and
+    `outliers` are what was answered.
+    """
+
+    def __init__(self, service: Service, scope: Scope, receive: Receive, send: Send) -> None:
+        self.request_id = _request_id(scope)
         self.status: int | None = None
+        self.route: str | None = None
+        self.caller: str | None = None
+        self.records = 0
+        self.outliers = 0
+        self._started = time.perf_counter()
         self._service = service
+        self._scope = scope
         self._receive = receive
         self._send = send
         self._more_body = True
 
     async def receive(self) -> Message:
+        """Receive, and remember whether there is more."""
         message = await self._receive()
         self._more_body = message.get("more_body", False)
         return message
 
     async def send(self, message: Message) -> None:
+        """Send, with the headers that every response has."""
         if message["type"] == "http.response.start":
             self.status = message["status"]
-            await self._discard_body()
-            message = {**message, "headers": [*message["headers"], *self._headers()]}
+            if self._more_body:
+                await self._discard_body()
+            message["headers"] = [*message["headers"], *self._headers(message["headers"])]
         await self._send(message)
 
-    def _headers(self) -> list[tuple[bytes, bytes]]:
-        headers: list[tuple[bytes, bytes]] = [(b"x-request-id", self.request_id.encode())]
+    async def fail(self, error: ProblemError) -> None:
+        """Answer with a problem, unless an answer has begun."""
+        if self.status is not None:
+            return
+        body = content(error, self.request_id)
+        headers = [(b"content-type", MEDIA_TYPE.encode()), (b"content-length", b"%d" % len(body))]
+        headers += [(name.lower().encode(), text.encode()) for name, text in error.headers.items()]
+        await self.send({"type": "http.response.start", "status": error.status, "headers": headers})
+        await self.send({"type": "http.response.body", "body": body})
+
+    def tell(self) -> None:
+        """Write the log line and count the request."""
+        seconds = time.perf_counter() - self._started
+        route = self.route or getattr(self._scope.get("route"), "path", None)
+        method = self._scope["method"]
+        self._service.metrics.request(route or "", self.status or 0, seconds)
+        emit(
+            "request",
+            schema=SCHEMA,
+            request_id=self.request_id,
+            release=self._service.settings.release_version,
+            caller=self.caller,
+            method=method if method in _METHODS else None,
+            route=route,
+            status=self.status,
+            duration_ms=round(seconds * 1000, 3),
+            records=self.records,
+            outliers=self.outliers,
+        )
+
+    def _headers(self, given: list[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
+        names = {name for name, _ in given}
+        headers = [item for item in _SECURITY.items() if item[0] not in names]
+        headers.append((b"x-request-id", self.request_id.encode()))
         if self._service.draining or self._more_body:
             headers.append((b"connection", b"close"))
         return headers
@@ -97,3 +152,10 @@ class _Exchange:
                     discarded += len(message.get("body", b""))
         except TimeoutError:
             return
+
+
+def _request_id(scope: Scope) -> str:
+    for name, value in scope["headers"]:
+        if name == b"x-request-id" and _REQUEST_ID.fullmatch(value):
+            return value.decode()
+    return secrets.token_hex(16)

@@ -46,11 +46,11 @@ def errors(wrong: npt.NDArray[np.bool_]) -> list[dict[str, str]]:
 
 
 def codes(frame: pd.DataFrame) -> Codes:
-    """Return the codes of `n_rows` legal rows, as `app.scoring.encode` does for records."""
+    """Return the codes of `n_rows` legal rows, fields first, as `app.scoring.encode` does."""
     columns = [
         pd.Index(field.categories).get_indexer(pd.Index(frame[field.name]))
         if isinstance(field, Category)
         else frame[field.name].to_numpy(dtype=np.int64)
         for field in FIELDS
     ]
-    return np.column_stack(columns).astype(np.int64)
+    return np.stack(columns).astype(np.int64)

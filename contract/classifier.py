@@ -12,7 +12,8 @@ of a vector that is linear in the same columns:
     variance = remainder + sum over k of (at_baseline[k] + sum over columns of
                uncertainty[k] x (column's value - its mean)) ** 2
 
-A ratio a / (b + 1) belongs to two fields. Its contribution is split by Shapley's rule, with the
+A ratio a / (b + 1) belongs to two fields, which have few pairs of legal values (a reader makes a
+table of them). Its contribution is split by Shapley's rule, with the
 other field drawn from the training table, and the constant halved:
 
     share of a = coefficient / 2 x (a / (b + 1) - mean + a x mean_inverse - mean_field / (b + 1))

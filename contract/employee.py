@@ -11,7 +11,10 @@ from types import MappingProxyType
 
 __all__ = [
     "CATEGORIES",
+    "DETECTED_FIELDS",
+    "DETECTED_NAMES",
     "EXAMPLE",
+    "FAIRNESS_ONLY",
     "FIELDS",
     "FIELD_NAMES",
     "IGNORED",

@@ -12,14 +12,15 @@ equal terms the field that comes first; `STRIKING_FIELDS` in all.
 
 from typing import Any, NotRequired, TypedDict
 
-__all__ = ["STRIKING_FIELDS", "STRIKING_SHARE", "FieldContent", "OutliersContent"]
+__all__ = ["MOST_PARENTS", "STRIKING_FIELDS", "STRIKING_SHARE", "FieldContent", "OutliersContent"]
 
+MOST_PARENTS = 2
 STRIKING_FIELDS = 3
 STRIKING_SHARE = 0.1
 
 
 class FieldContent(TypedDict):
-    """A field in `outliers.json`; it has `edges` or `categories`, and none to two `parents`."""
+    """A field in `outliers.json`; it has `edges` or `categories`, and at most `MOST_PARENTS`."""
 
     name: str
     edges: NotRequired[list[int]]

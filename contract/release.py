@@ -13,6 +13,7 @@ from typing import Any
 __all__ = [
     "BUNDLE_FORMAT",
     "BUNDLE_PATH",
+    "CARD",
     "CLASSIFIER",
     "DRIFT",
     "EVIDENCE",
@@ -50,6 +51,8 @@ REFERENCE = "reference.json"
 EXAMPLE_REQUEST = "example.json"
 EVIDENCE = "evidence.json"
 """Every figure of the release; those in the registry's tags are copies."""
+CARD = "model-card.md"
+"""The evidence retold for people; the plots that it shows are with the training run."""
 
 TAG_FINGERPRINT = "fingerprint"
 """Model-version tag: hash of code, data, parameters and nonce; equal hashes, equal releases."""

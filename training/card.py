@@ -24,9 +24,7 @@ from training.drift import FALSE_ALARM_LEVEL
 from training.evidence import Evidence
 from training.fairness import MINIMUM_LEAVERS, MINIMUM_RECORDS
 
-__all__ = ["CARD", "PLOT_FOLDER", "model_card"]
-
-CARD = "model-card.md"
+__all__ = ["PLOT_FOLDER", "model_card"]
 
 PLOT_FOLDER = "plots"
 """Where the card's links look for the plots, beside the card."""

@@ -1,11 +1,12 @@
 """What a model card says in words: use, data, model and limits; paragraphs are single lines."""
 
 from contract.classifier import REASONS
+from contract.drift import FALSE_DISCOVERY_RATE, MINIMUM_WINDOW
 from contract.employee import FIELD_NAMES, IGNORED, PROTECTED
 from contract.outliers import STRIKING_FIELDS
 from contract.rules import RULES
 from training.card_tables import code, plain
-from training.drift import FALSE_DISCOVERY_RATE, JOINT_LEVEL, MINIMUM_WINDOW
+from training.drift import JOINT_LEVEL
 from training.evidence import Evidence
 from training.outliers import OUTLIER_SHARE
 

@@ -15,13 +15,20 @@ a limit's: at 50 records the joint test errs in 1.5 % of windows.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, Self
+from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 from scipy import stats
 
+from contract.drift import (
+    FALSE_DISCOVERY_RATE,
+    MINIMUM_EFFECT,
+    MINIMUM_WINDOW,
+    EffectKind,
+    Status,
+)
 from contract.employee import DETECTED_NAMES
 from training.drift_bins import (
     MOST_BINS,
@@ -45,33 +52,19 @@ from training.records import check_records
 
 __all__ = [
     "FALSE_ALARM_LEVEL",
-    "FALSE_DISCOVERY_RATE",
     "JOINT_LEVEL",
     "JOINT_MINIMUM_EFFECT",
-    "MINIMUM_EFFECT",
-    "MINIMUM_WINDOW",
     "DriftDetector",
     "DriftReport",
-    "EffectKind",
     "FeatureDrift",
     "FieldComparison",
     "JointDrift",
-    "Status",
     "compare_fields",
     "joint_drifted",
 ]
 
-MINIMUM_WINDOW = 50
-"""Records: below, silence would read as stability.
-
-Even at this size a shift by .3 standard deviations is rarely found; the model card says how often.
-"""
-
 FALSE_ALARM_LEVEL = 0.05
 """Share of windows without drift that may be called drift, whatever their size."""
-
-FALSE_DISCOVERY_RATE = 0.03
-"""Expected share of false findings among the fields' (Benjamini and Hochberg, 1995)."""
 
 JOINT_LEVEL = 0.01
 """Share of windows without drift that the joint test alone may call drift."""
@@ -80,17 +73,6 @@ JOINT_MINIMUM_EFFECT = 0.02
 """As `MINIMUM_EFFECT`, for the joint test: incomes exchanged among a sixth of the records.
 
 Among all, they have .15. The smallest effect that 1,000 records can show is .018.
-"""
-
-Status = Literal["not_enough_data", "ok", "drift"]
-EffectKind = Literal["wasserstein_sd", "cramers_v"]
-
-MINIMUM_EFFECT: Mapping[EffectKind, float] = {"wasserstein_sd": 0.1, "cramers_v": 0.05}
-"""Smaller effects are not called drift: with enough records any difference is significant.
-
-That is a tenth of a standard deviation, or five points between two categories of 28 and 72 %. With
-windows of up to 1,000 it costs no power, measured; it is for tables and windows of tens of
-thousands.
 """
 
 _Floats = npt.NDArray[np.float64]

@@ -14,20 +14,15 @@ import numpy as np
 import numpy.typing as npt
 from scipy import special
 
+from contract.drift import MINIMUM_EXPECTED, PSI_PRIOR
+
 __all__ = [
-    "MINIMUM_EXPECTED",
     "chi_squared_from_counts",
     "cramers_v",
     "ks_from_counts",
     "psi",
     "wasserstein_sd",
 ]
-
-MINIMUM_EXPECTED = 5.0
-"""Records expected in a cell before a normal limit is trusted with it (Cochran, 1954)."""
-
-_PSI_PRIOR = 0.5
-"""Records added to each bin (Jeffreys' prior), for PSI is infinite when a bin is empty."""
 
 _Floats = npt.NDArray[np.float64]
 _Counts = npt.NDArray[np.int64]
@@ -96,7 +91,7 @@ def psi(reference: _Counts, window: _Counts) -> _Floats:
     records: the custom of alarming at .1 or .25 is for windows of thousands.
     """
     shares = [
-        (counts + _PSI_PRIOR) / (counts + _PSI_PRIOR).sum(axis=-1, keepdims=True)
+        (counts + PSI_PRIOR) / (counts + PSI_PRIOR).sum(axis=-1, keepdims=True)
         for counts in (reference, window)
     ]
     return np.asarray(

@@ -12,6 +12,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from contract.employee import Category, Field
+from contract.outliers import MOST_PARENTS
 
 __all__ = ["Bins", "Conditional", "choose_parents", "cut_bins"]
 
@@ -28,8 +29,6 @@ a combination which many records never show is a surprise."""
 
 _GAIN = 0.05
 """Nats per left-out record that a further parent must save: less is noise, and costs power."""
-
-_PARENTS = 2
 
 _Floats = npt.NDArray[np.float64]
 _Integers = npt.NDArray[np.int64]
@@ -167,7 +166,7 @@ def choose_parents(
     """Add to a field the parents that best foretell it in records left out, one after another."""
     own, kernel = numbers[name], bins[name].kernel()
     best = Conditional.uniform(len(own), bins[name].count).learn(own, kernel)
-    for _ in range(_PARENTS):
+    for _ in range(MOST_PARENTS):
         options = [
             best.learn(
                 own,

@@ -12,10 +12,10 @@ from typing import Any
 import mlflow
 
 from contract.fingerprint import release_fingerprint
-from contract.release import TAG_CODE, TAG_DATA, TAG_FINGERPRINT
+from contract.release import CARD, TAG_CODE, TAG_DATA, TAG_FINGERPRINT
 from training import tracking
 from training.answers import Answerer
-from training.card import CARD, PLOT_FOLDER, model_card
+from training.card import PLOT_FOLDER, model_card
 from training.classifier import make_classifier
 from training.compiled import CompiledClassifier, compile_classifier
 from training.console import progress
@@ -175,7 +175,7 @@ def _release(
             features=dataset.features,
             seed=options.parameters.seed,
         )
-        bundle_sha256 = seal_bundle(bundle, evidence)
+        bundle_sha256 = seal_bundle(bundle, evidence, options.model_name)
         progress("bundle", f"sealed as {bundle_sha256}")
         release = log_release(logged, bundle)
     if existing := find_release(store.client, options.model_name, options.fingerprint):

@@ -20,6 +20,7 @@ from mlflow.models.model import ModelInfo
 
 from contract.employee import EXAMPLE, FIELDS, Category, Field, Integer
 from contract.release import (
+    CARD,
     CLASSIFIER,
     DRIFT,
     EVIDENCE,
@@ -34,6 +35,7 @@ from contract.release import (
     seal,
 )
 from training.answers import Answerer
+from training.card import model_card
 from training.drift import DriftDetector
 from training.evidence import Evidence
 from training.records import records_frame
@@ -103,9 +105,10 @@ def write_bundle(
     _write_json(folder / EXAMPLE_REQUEST, [dict(EXAMPLE)])
 
 
-def seal_bundle(folder: Path, evidence: Evidence) -> str:
-    """Add the evidence and close the bundle; return its sha-256."""
+def seal_bundle(folder: Path, evidence: Evidence, name: str) -> str:
+    """Add the evidence and the card of the release `name`, close the bundle; return its sha-256."""
     _write_json(folder / EVIDENCE, evidence)
+    (folder / CARD).write_bytes(model_card(evidence, name, []).encode())
     return seal(folder)
 
 

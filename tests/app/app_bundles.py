@@ -10,7 +10,16 @@ from pathlib import Path
 from typing import Any
 
 from contract import employee
-from contract.release import CLASSIFIER, EXAMPLE_REQUEST, OUTLIERS, REFERENCE, seal
+from contract.release import (
+    CARD,
+    CLASSIFIER,
+    DRIFT,
+    EVIDENCE,
+    EXAMPLE_REQUEST,
+    OUTLIERS,
+    REFERENCE,
+    seal,
+)
 from contract.rules import RULES
 
 THRESHOLD = 0.4
@@ -34,6 +43,9 @@ def write_bundle(folder: Path, *, shift: float = 0.0, wrong: bool = False) -> st
     folder.mkdir(parents=True, exist_ok=True)
     _write(folder / CLASSIFIER, classifier(shift))
     _write(folder / OUTLIERS, outliers())
+    _write(folder / DRIFT, drift())
+    _write(folder / EVIDENCE, {"figures": {"cv_roc_auc": {"value": 0.86, "low": 0.83}}})
+    (folder / CARD).write_text("# Model card: attrition\n")
     references = [reference(changes, shift) for changes in REFERENCES]
     if wrong:
         outlier = references[1]["answer"]["outlier"]
@@ -118,7 +130,27 @@ def outliers() -> dict[str, Any]:
     }
     return {
         "threshold": OUTLIER_THRESHOLD,
-        "fields": [{**_silent(field), **said.get(field.name, {})} for field in employee.FIELDS],
+        "fields": [
+            {**_silent(field), **said.get(field.name, {})} for field in employee.DETECTED_FIELDS
+        ],
+    }
+
+
+def drift() -> dict[str, Any]:
+    """Three fields: bins of one value each, wide bins, and categories."""
+    return {
+        "fields": {
+            "JobLevel": {
+                **{"upper": [1, 2, 3, 4, 5], "centres": [1.0, 2.0, 3.0, 4.0, 5.0]},
+                **{"standard_deviation": 1.1, "counts": [540, 530, 220, 110, 70]},
+            },
+            "MonthlyIncome": {
+                **{"upper": [3_000, 6_000, 100_000], "centres": [2_500.0, 4_800.0, 11_000.0]},
+                **{"standard_deviation": 4_700.0, "counts": [390, 560, 520]},
+            },
+            "OverTime": {"categories": ["No", "Yes"], "counts": [1_050, 420]},
+        },
+        "joint": {},
     }
 
 

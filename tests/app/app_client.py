@@ -4,13 +4,14 @@ import asyncio
 from typing import Any
 
 import httpx
-from fastapi import FastAPI
+
+from app.api import Api
 
 __all__ = ["Client"]
 
 
 class Client:
-    def __init__(self, app: FastAPI) -> None:
+    def __init__(self, app: Api) -> None:
         self._app = app
 
     def request(self, method: str, path: str, **arguments: Any) -> httpx.Response:

@@ -115,10 +115,13 @@ class Process:
         return http.client.HTTPConnection(url.removeprefix("http://"), timeout=timeout)
 
 
+JSON = {"Content-Type": "application/json"}
+
+
 def predict(
     connection: http.client.HTTPConnection, body: bytes, **headers: str
 ) -> tuple[int, dict[str, Any], http.client.HTTPResponse]:
-    connection.request("POST", "/predict", body, {"X-API-Key": KEY, **headers})
+    connection.request("POST", "/predict", body, {**JSON, "X-API-Key": KEY, **headers})
     response = connection.getresponse()
     return response.status, json.loads(response.read()), response
 

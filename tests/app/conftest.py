@@ -6,7 +6,7 @@ from app_bundles import write_bundle
 from app_client import Client
 from app_processes import KEY_SHA256, Process, Start
 
-from app.api import create_app
+from app.api import Api
 from app.service import Service
 from app.settings import Settings
 
@@ -42,7 +42,7 @@ def service(settings: Settings) -> Service:
 
 @pytest.fixture
 def client(service: Service) -> Client:
-    return Client(create_app(service))
+    return Client(Api(service))
 
 
 @pytest.fixture

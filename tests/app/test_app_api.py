@@ -8,15 +8,14 @@ from typing import Any, get_type_hints
 import pytest
 from app_bundles import REFERENCES, answer, parts, record
 from app_client import Client
-from app_processes import KEY
+from app_processes import JSON, KEY, KEY_SHA256
 from fastapi.telemetry import TelemetryConfig
 from httpx import Response
 from jsonschema import Draft202012Validator
 
-from app import api
-from app.api import NO_TELEMETRY, create_app
+from app.api import NO_TELEMETRY, Api
 from app.service import Service
-from contract.employee import CATEGORIES, FIELDS, IGNORED, INTEGERS, expected
+from contract.employee import CATEGORIES, DETECTED_NAMES, FIELDS, IGNORED, INTEGERS, expected
 
 CANARY = "Canary-Ada-Lovelace"
 CANARY_NUMBER = 987_654_321
@@ -53,8 +52,11 @@ def test_an_answer_has_the_documented_shape(client: Client) -> None:
     responses = document["paths"]["/predict"]["post"]["responses"]
     schema = responses["200"]["content"]["application/json"]["schema"]
     validator = Draft202012Validator({**schema, "components": document["components"]})
-    whole = ask(client, [record(), *(record(**changes) for changes in REFERENCES)]).json()
+    rows = [record(), *(record(**changes) for changes in REFERENCES), {}]
+    headers = {"X-API-Key": KEY}
+    whole = client.post("/predict?on_error=report", json=rows, headers=headers).json()
     assert list(map(str, validator.iter_errors(whole))) == []
+    assert whole["predictions"].pop() is None
     # The document says no more than the answers hold: every property is there, and no other.
     models = document["components"]["schemas"]
     outlier_found = whole["predictions"][-1]
@@ -64,8 +66,11 @@ def test_an_answer_has_the_documented_shape(client: Client) -> None:
         ("_Prediction", outlier_found),
         ("_Outlier", outlier_found["outlier"]),
         ("_Reason", outlier_found["reasons"][0]),
+        ("_Drift", whole["drift"]),
     ):
-        assert found.keys() == models[name]["properties"].keys() == set(models[name]["required"])
+        optional = ["errors"] if name == "Answer" else []
+        required = {*models[name]["required"], *optional}
+        assert found.keys() == models[name]["properties"].keys() == required
 
 
 BROKEN_ANSWERS: list[Callable[[Any], object]] = [
@@ -147,11 +152,35 @@ def test_unknown_fields_are_refused_without_repeating_them(client: Client) -> No
 
 @pytest.mark.parametrize(
     "body",
-    [b"", b"{", b"null", b"{}", b"[]", b'"x"', b"[" * 5000, b'["\xff"]', b"[1e400", b"\x00"],
+    [b"null", b"{}", b"[]", b'"x"', b"7", b"true"],
 )
 def test_what_is_no_batch_is_said_to_be_none(client: Client, body: bytes) -> None:
-    response = client.post("/predict", content=body, headers={"X-API-Key": KEY})
+    response = client.post("/predict", content=body, headers={**JSON, "X-API-Key": KEY})
     assert errors(response) == [(None, None, "a JSON array of 1 to 1000 employee records")]
+
+
+@pytest.mark.parametrize(
+    ("body", "place"),
+    [
+        (b"", "not JSON, at line 1 column 1"),
+        (b"{", "not JSON, at line 1 column 2"),
+        (b"[\n1,\n]", "not JSON, at line 3 column 1"),
+        (b'["\xff"]', "not UTF-8, at byte 2"),
+        (b"\x00", "not JSON"),
+        (b"\xef\xbb\xbf[]", "not JSON"),
+        (b"[NaN]", "JSON with a number that is none"),
+        (b"[-Infinity]", "JSON with a number that is none"),
+        (b"[1e400]", "JSON with a number that is none"),
+        (b"[" + b"9" * 5_000 + b"]", "JSON with a number that is none"),
+        (b"[" * 5_000, "nested too deeply"),
+        (b"[" * 200_000 + b"]" * 200_000, "nested too deeply"),
+    ],
+)
+def test_what_is_no_json_is_said_to_be_none(client: Client, body: bytes, place: str) -> None:
+    response = client.post("/predict", content=body, headers={**JSON, "X-API-Key": KEY})
+    assert response.status_code == 400
+    assert response.headers["content-type"] == "application/problem+json"
+    assert place in response.json()["detail"]
 
 
 def test_a_batch_has_a_largest_size(client: Client) -> None:
@@ -162,7 +191,7 @@ def test_a_batch_has_a_largest_size(client: Client) -> None:
 
 def test_a_body_has_a_largest_size(client: Client) -> None:
     padding = b" " * (2 * 1024 * 1024 - 2)
-    headers = {"X-API-Key": KEY}
+    headers = {**JSON, "X-API-Key": KEY}
     assert client.post("/predict", content=b"[" + padding + b"]", headers=headers).is_client_error
     response = client.post("/predict", content=b"[ " + padding + b"]", headers=headers)
     assert response.status_code == 413
@@ -189,11 +218,15 @@ def test_one_line_a_request(client: Client, capfd: pytest.CaptureFixture[str]) -
     assert 0 < line.pop("duration_ms") < 10_000
     assert line == {
         "event": "request",
+        "schema": 1,
         "request_id": response.headers["x-request-id"],
+        "release": "7",
+        "caller": f"key:{KEY_SHA256[:8]}",
+        "method": "POST",
         "route": "/predict",
         "status": 200,
         "records": 3,
-        "release": "7",
+        "outliers": 0,
     }
 
 
@@ -203,7 +236,7 @@ def test_an_unexpected_error_is_logged_by_type_and_place_alone(
     def explode(*_: Any) -> None:
         raise RuntimeError(f"cannot score {CANARY}")
 
-    monkeypatch.setattr(api, "predict", explode)
+    monkeypatch.setattr(Service, "answer", explode)
     response = ask(client, [record()])
     assert response.status_code == 500
     assert response.headers["content-type"] == "application/problem+json"
@@ -218,7 +251,7 @@ def test_an_unexpected_error_is_logged_by_type_and_place_alone(
 
 def test_a_wrong_release_is_live_but_not_ready(service: Service) -> None:
     service.ready = False
-    client = Client(create_app(service))
+    client = Client(Api(service))
     assert client.get("/health/live").status_code == 200
     assert client.get("/health/ready").status_code == 503
     assert ask(client, [record()]).status_code == 503
@@ -226,8 +259,16 @@ def test_a_wrong_release_is_live_but_not_ready(service: Service) -> None:
 
 def test_a_right_release_is_ready_and_named(client: Client, service: Service) -> None:
     assert client.get("/health/ready").json() == {"status": "ready", "release": "7"}
-    sha256 = service.release.manifest_sha256
-    assert client.get("/release").json() == {"version": "7", "manifest_sha256": sha256}
+    headers = {"X-API-Key": KEY}
+    assert client.get("/release", headers=headers).json() == {
+        "version": "7",
+        "manifest_sha256": service.release.manifest_sha256,
+        "metrics": {"cv_roc_auc": 0.86},
+        "model_card": "/release/model-card",
+    }
+    card = client.get("/release/model-card", headers=headers)
+    assert card.headers["content-type"] == "text/markdown; charset=utf-8"
+    assert card.text == "# Model card: attrition\n"
 
 
 def test_the_frameworks_own_telemetry_is_off() -> None:
@@ -260,8 +301,8 @@ def test_the_document_says_what_the_validator_does(client: Client) -> None:
     assert (content["schema"]["minItems"], content["schema"]["maxItems"]) == (1, 1000)
     items = content["schema"]["items"]
     assert items["additionalProperties"] is False
-    assert set(items["required"]) == {field.name for field in FIELDS}
-    assert set(items["properties"]) == {*items["required"], *IGNORED}
+    assert set(items["required"]) == {*DETECTED_NAMES}
+    assert set(items["properties"]) == {*(field.name for field in FIELDS), *IGNORED}
     for field in INTEGERS:
         limits = items["properties"][field.name]
         assert (limits["minimum"], limits["maximum"]) == (field.minimum, field.maximum)

@@ -11,7 +11,7 @@ from app_releases import change
 
 from app.compiling import legal_values
 from app.release import load
-from contract.employee import FIELD_NAMES, FIELDS, Category
+from contract.employee import DETECTED_NAMES, FIELDS, Category
 from contract.release import CLASSIFIER, OUTLIERS, ReleaseError
 
 Edit = Callable[[Any], object]
@@ -25,7 +25,7 @@ def column(place: int, **changes: Any) -> Edit:
 
 
 def field(name: str, /, **changes: Any) -> Edit:
-    return lambda content: content["fields"][FIELD_NAMES.index(name)].update(changes)
+    return lambda content: content["fields"][DETECTED_NAMES.index(name)].update(changes)
 
 
 def put(**changes: Any) -> Edit:
@@ -104,10 +104,10 @@ DETECTORS: list[tuple[Edit, str]] = [
     (field("Age", edges=[25, "60"]), "field 'Age': 'edges' must be a finite number"),
     (field("Age", edges=None), "field 'Age': .*NoneType"),
     (field("Age", edges=[25]), r"field 'Age': 'table' is \(3,\).* are \(2,\)"),
-    (field("Gender", categories=["Male"]), "field 'Gender': 'categories' must be"),
-    (field("Gender", categories=["Male", "Male"]), "field 'Gender': 'categories' must be"),
-    (field("Gender", categories=["Male", 2]), "field 'Gender': "),
-    (field("Gender", categories=None), "field 'Gender': .*NoneType"),
+    (field("OverTime", categories=["No"]), "field 'OverTime': 'categories' must be"),
+    (field("OverTime", categories=["No", "No"]), "field 'OverTime': 'categories' must be"),
+    (field("OverTime", categories=["No", 2]), "field 'OverTime': "),
+    (field("OverTime", categories=None), "field 'OverTime': .*NoneType"),
     (field("OverTime", parents=["Shoe"]), "field 'OverTime': 'Shoe' is no field"),
     (field("OverTime", parents=[["Age"]]), "field 'OverTime': .* is no field"),
     (field("OverTime", parents=["JobLevel"]), r"'OverTime': 'table' is \(2, 3, 2\).* are \(2, 2\)"),

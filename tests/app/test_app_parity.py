@@ -24,8 +24,8 @@ from app.answers import Prediction
 from app.compiling import legal_values
 from app.release import Release, load, wrong_reference
 from app.scoring import encode, predict
-from contract.employee import FIELD_NAMES, FIELDS, Field, Integer
-from contract.release import seal
+from contract.employee import FIELDS, Field, Integer
+from tests.training.training_evidence import made_up_evidence
 from training.answers import Answerer
 from training.classifier import make_classifier
 from training.compiled import CompiledClassifier, compile_classifier
@@ -34,7 +34,7 @@ from training.drift import DriftDetector
 from training.interval import bootstrap
 from training.outliers import OutlierDetector
 from training.parameters import Parameters
-from training.release import write_bundle
+from training.release import seal_bundle, write_bundle
 
 GENERATED = 10_000
 
@@ -75,7 +75,7 @@ def real(tmp_path_factory: pytest.TempPathFactory) -> Real:
     folder = tmp_path_factory.mktemp("real")
     drift = DriftDetector().fit(dataset.features)
     write_bundle(folder, answerer=answerer, drift=drift, features=dataset.features, seed=1)
-    release = load(folder, seal(folder))
+    release = load(folder, seal_bundle(folder, made_up_evidence(), "attrition"))
     random = np.random.default_rng(17)
     records = {
         "table": dataset.features,
@@ -130,12 +130,12 @@ def test_the_log_odds_are_the_pipeline_s_and_the_sum_of_all_reasons(real: Real, 
     classifier = real.release.classifier
     logit, errors, contributions = classifier.evaluate(real.codes(kind))
     assert np.abs(logit - real.answerer.logit(real.records[kind])).max() < 1e-9
-    assert np.abs(contributions.sum(axis=1) + classifier.baseline[0] - logit).max() < 1e-9
+    assert np.abs(contributions.sum(axis=0) + classifier.baseline[0] - logit).max() < 1e-9
     compiled = real.answerer.compiled
     assert errors == pytest.approx(compiled.standard_errors(real.records[kind]), rel=1e-9)
     expected = compiled.contributions(real.records[kind])
-    assert [FIELD_NAMES[field] for field in classifier.fields] == list(expected.columns)
-    assert np.abs(contributions - expected.to_numpy()).max() < 1e-9
+    assert list(classifier.names) == list(expected.columns)
+    assert np.abs(contributions.T - expected.to_numpy()).max() < 1e-9
 
 
 def test_every_kind_of_answer_is_among_those_compared(real: Real) -> None:
@@ -156,6 +156,6 @@ def test_every_kind_of_answer_is_among_those_compared(real: Real) -> None:
 
 def test_the_baseline_is_the_mean_of_the_table(real: Real) -> None:
     _, _, contributions = real.release.classifier.evaluate(real.codes("table"))
-    assert np.abs(contributions.mean(axis=0)).max() < 0.05
+    assert np.abs(contributions.mean(axis=1)).max() < 0.05
     logit = real.answerer.logit(real.records["table"])
     assert real.release.classifier.baseline[0] == pytest.approx(logit.mean(), abs=1e-9)

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 from app_bundles import record, write_bundle
-from app_processes import KEY, Process, Start, environment, free_port, predict
+from app_processes import JSON, KEY, Process, Start, environment, free_port, predict
 
 from contract.release import CLASSIFIER, EXAMPLE_REQUEST
 
@@ -199,7 +199,7 @@ def test_a_refusal_reaches_a_client_that_is_still_sending(
 ) -> None:
     connection = serving.connect()
     body = b" " * int(size * 1024 * 1024)
-    headers = {"X-API-Key": key, "Connection": "close"}
+    headers = {**JSON, "X-API-Key": key, "Connection": "close"}
     connection.request("POST", "/predict", body, headers)
     response = connection.getresponse()
     assert (response.status, json.loads(response.read())["status"]) == (status, status)
@@ -232,6 +232,7 @@ def begin_slowly(process: Process) -> http.client.HTTPConnection:
     connection = process.connect()
     connection.putrequest("POST", "/predict")
     connection.putheader("X-API-Key", KEY)
+    connection.putheader("Content-Type", "application/json")
     connection.putheader("Content-Length", str(len(BODY)))
     connection.endheaders(BODY[:10])
     deadline = time.monotonic() + 5

@@ -8,7 +8,18 @@ from app_bundles import REFERENCES, write_bundle
 from app_releases import change
 
 from app.release import load, wrong_reference
-from contract.release import CLASSIFIER, MANIFEST, OUTLIERS, REFERENCE, ReleaseError
+from contract.employee import DETECTED_NAMES
+from contract.release import (
+    CARD,
+    CLASSIFIER,
+    DRIFT,
+    EVIDENCE,
+    MANIFEST,
+    OUTLIERS,
+    REFERENCE,
+    ReleaseError,
+    seal,
+)
 
 Edit = Callable[[Any], object]
 
@@ -23,9 +34,66 @@ def test_a_sealed_release_loads_and_answers_right(tmp_path: Path) -> None:
 
 def test_other_files_of_a_release_are_not_read(tmp_path: Path) -> None:
     write_bundle(tmp_path)
-    (tmp_path / "evidence.json").write_text("{}")
+    (tmp_path / "example.json").write_text("{")
     change(tmp_path, REFERENCE, lambda _: None)
     assert wrong_reference(load(tmp_path)) is None
+
+
+FIGURES: list[tuple[Edit, str]] = [
+    (lambda content: content.pop("figures"), "'figures' is missing"),
+    (lambda content: content["figures"]["cv_roc_auc"].pop("value"), "cv_roc_auc: 'value' is"),
+    (lambda content: content["figures"].update(x={"value": "1"}), "x: 'value' must be"),
+]
+
+
+@pytest.mark.parametrize(("edit", "message"), FIGURES)
+def test_figures_are_numbers(tmp_path: Path, edit: Edit, message: str) -> None:
+    write_bundle(tmp_path)
+    change(tmp_path, EVIDENCE, edit)
+    with pytest.raises(ReleaseError, match=f"{EVIDENCE}: {message}"):
+        load(tmp_path)
+
+
+def test_the_card_is_text(tmp_path: Path) -> None:
+    write_bundle(tmp_path)
+    (tmp_path / CARD).write_bytes(b"\xff")
+    seal(tmp_path)
+    with pytest.raises(ReleaseError, match=f"{CARD}: cannot be read as UTF-8 text"):
+        load(tmp_path)
+
+
+DRIFTS: list[tuple[Edit, str]] = [
+    (lambda c: c.pop("fields"), "'fields' is missing"),
+    (lambda c: c["fields"].clear(), "'fields' is empty"),
+    (lambda c: c["fields"].update(Shoe=c["fields"].pop("OverTime")), "'Shoe' is no field"),
+    (lambda c: c["fields"]["JobLevel"].pop("counts"), "field 'JobLevel': 'counts' is missing"),
+    (lambda c: c["fields"]["JobLevel"]["counts"].pop(), "'JobLevel': 'centres' must ascend"),
+    (lambda c: c["fields"]["JobLevel"].update(counts=[0] * 5), "'JobLevel': 'counts' must not"),
+    (lambda c: c["fields"]["JobLevel"].update(counts=[-1, 9, 9, 9, 9]), "'counts' must not be"),
+    (lambda c: c["fields"]["JobLevel"]["upper"].reverse(), "'JobLevel': 'upper' must ascend"),
+    (lambda c: c["fields"]["MonthlyIncome"]["upper"].pop(), "'upper' must ascend, up to the"),
+    (lambda c: c["fields"]["JobLevel"]["centres"].reverse(), "'JobLevel': 'centres' must ascend"),
+    (lambda c: c["fields"]["JobLevel"].update(standard_deviation=0), "be positive"),
+    (lambda c: c["fields"]["OverTime"].update(categories=["Yes"]), "'categories' must be"),
+    (lambda c: c["fields"]["OverTime"]["counts"].pop(), "'counts' must hold a number for every"),
+]
+
+
+@pytest.mark.parametrize(("edit", "message"), DRIFTS)
+def test_bins_in_which_a_record_could_not_be_counted_are_refused(
+    tmp_path: Path, edit: Edit, message: str
+) -> None:
+    write_bundle(tmp_path)
+    change(tmp_path, DRIFT, edit)
+    with pytest.raises(ReleaseError, match=f"{DRIFT}: .*{message}"):
+        load(tmp_path)
+
+
+def test_what_a_release_needs_is_what_its_models_look_at(tmp_path: Path) -> None:
+    write_bundle(tmp_path)
+    assert load(tmp_path).needed == {*DETECTED_NAMES}
+    change(tmp_path, CLASSIFIER, lambda c: c["columns"][0].update(field="Gender", against="Male"))
+    assert load(tmp_path).needed == {*DETECTED_NAMES, "Gender"}
 
 
 @pytest.mark.parametrize("name", [CLASSIFIER, OUTLIERS, REFERENCE, MANIFEST])

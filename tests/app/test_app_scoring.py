@@ -20,9 +20,12 @@ from app_bundles import (
     variance,
 )
 
-from app.compiling import compile_classifier, compile_outliers, legal_values
+from app.compiling import legal_values
+from app.compiling_classifier import compile_classifier
+from app.compiling_detectors import compile_outliers
 from app.scoring import Classifier, Outliers, encode, predict
-from contract.employee import FIELD_NAMES, FIELDS, Category
+from app.scoring_one import OneRecord
+from contract.employee import DETECTED_FIELDS, DETECTED_NAMES, FIELD_NAMES, FIELDS, Category
 from contract.rules import RULES
 
 CLASSIFIER = compile_classifier(classifier())
@@ -46,7 +49,7 @@ def small_classifier(*columns: dict[str, Any], **changes: Any) -> Classifier:
 def constant_outliers(found: Mapping[str, float]) -> Outliers:
     """Return a detector whose terms are those given, whatever the record holds."""
     content = outliers()
-    for field, entry in zip(FIELDS, content["fields"], strict=True):
+    for field, entry in zip(DETECTED_FIELDS, content["fields"], strict=True):
         bins = len(field.categories) if isinstance(field, Category) else 1
         entry.update(parents=[], table=[found.get(field.name, 0.0)] * bins)
         if "edges" in entry:
@@ -107,20 +110,20 @@ def test_every_legal_value_counts_as_the_definition_says() -> None:
     ]
     found, errors, shares = CLASSIFIER.evaluate(encode(rows))
     scores = OUTLIERS.evaluate(encode(rows))
-    fields = [FIELD_NAMES[field] for field in CLASSIFIER.fields]
+    fields = list(CLASSIFIER.names)
     assert fields == [name for name in FIELD_NAMES if name in contributions(record())]
     for at, row in enumerate(rows):
         assert found[at] == pytest.approx(logit(row), abs=1e-13)
         assert errors[at] == pytest.approx(math.sqrt(variance(row)), rel=1e-12)
         expected = contributions(row)
-        assert shares[at] == pytest.approx([expected[name] for name in fields], abs=1e-13)
-        assert scores[at].tolist() == list(terms(row).values())
+        assert shares[:, at] == pytest.approx([expected[name] for name in fields], abs=1e-13)
+        assert scores[:, at].tolist() == list(terms(row).values())
 
 
 def test_all_contributions_and_the_baseline_are_the_log_odds() -> None:
     codes = encode(drawn(2_000))
     found, _, shares = CLASSIFIER.evaluate(codes)
-    assert shares.sum(axis=1) + CLASSIFIER.baseline[0] == pytest.approx(found, abs=1e-12)
+    assert shares.sum(axis=0) + CLASSIFIER.baseline[0] == pytest.approx(found, abs=1e-12)
 
 
 def test_a_record_is_answered_alike_alone_and_in_company() -> None:
@@ -129,25 +132,30 @@ def test_a_record_is_answered_alike_alone_and_in_company() -> None:
     together = predict(CLASSIFIER, OUTLIERS, encode(rows))
     alone = [predict(CLASSIFIER, OUTLIERS, encode([row]))[0] for row in rows]
     assert together == alone
+    one = OneRecord(CLASSIFIER, OUTLIERS)
+    counted = [one.score(encode([row])[:, 0].tolist()) for row in rows]
+    assert [each.predictions for each in counted] == [[each] for each in together]
+    assert {each.outliers for each in counted} == {0, 1}
+    assert {each.referred for each in counted} == {0, 1}
 
 
 def test_a_field_that_is_divided_by_itself_has_the_whole() -> None:
     ratio = column("ratio", "YearsAtCompany", "YearsAtCompany", 2.0, 0.5, [], 7.0, 0.3)
     found, _, shares = small_classifier(ratio).evaluate(encode([record(YearsAtCompany=4)]))
     assert found[0] == pytest.approx(2 * (4 / 5 - 0.5))
-    assert shares[0] == pytest.approx([found[0]])
+    assert shares[:, 0] == pytest.approx([found[0]])
 
 
 def test_no_record_gives_no_answer() -> None:
-    assert encode([]).shape == (0, 30)
+    assert encode([]).shape == (30, 0)
     assert predict(CLASSIFIER, OUTLIERS, encode([])) == []
 
 
 def test_codes_are_numbers_and_places() -> None:
     row = record(BusinessTravel="Non-Travel", JobRole="Sales Representative")
-    (codes,) = encode([{**row, "Over18": "Y"}])
+    codes = encode([{**row, "Over18": "Y"}])
     assert codes.dtype == np.int64
-    found = dict(zip(FIELD_NAMES, codes.tolist(), strict=True))
+    found = dict(zip(FIELD_NAMES, codes[:, 0].tolist(), strict=True))
     places = {"BusinessTravel": 0, "Department": 2, "EducationField": 1, "Gender": 0}
     places |= {"JobRole": 8, "MaritalStatus": 2, "OverTime": 1}
     assert found == {**row, **places}
@@ -169,11 +177,11 @@ def test_the_largest_numbers_that_load_give_numbers() -> None:
     huge = [1e50, -1e50]
     wild = small_classifier(
         column("value", "MonthlyIncome", None, 1e50, -1e50, huge),
-        column("ratio", "DailyRate", "Age", -1e50, 1e50, huge, 1e50, -1e50),
+        column("ratio", "Education", "Age", -1e50, 1e50, huge, 1e50, -1e50),
         **{"baseline": -1e50, "at_baseline": huge, "remainder": 1e50, "z": 1e50},
     )
     (found,) = predict(
-        wild, constant_outliers(dict.fromkeys(FIELD_NAMES, 1e50)), encode([record()])
+        wild, constant_outliers(dict.fromkeys(DETECTED_NAMES, 1e50)), encode([record()])
     )
     assert all(map(math.isfinite, parts(found)[0]))
 
@@ -269,20 +277,20 @@ def test_an_outlier_by_its_score_names_what_has_a_tenth_of_it() -> None:
         "DailyRate",
         "Education",
     ]
-    assert explain({"Age": 8.0, "Education": 1.0, "DailyRate": 0.99, "Gender": 0.01}) == [
+    assert explain({"Age": 8.0, "Education": 1.0, "DailyRate": 0.99, "JobRole": 0.01}) == [
         "Age",
         "Education",
     ]
-    assert explain(dict.fromkeys(["Age", "OverTime", "Gender", "JobRole"], 4.0)) == [
+    assert explain(dict.fromkeys(["Age", "OverTime", "Department", "JobRole"], 4.0)) == [
         "Age",
-        "Gender",
+        "Department",
         "JobRole",
     ]
     assert explain({"Age": 9.0}) == []
 
 
 def test_the_fields_of_broken_rules_come_first() -> None:
-    found = {"DailyRate": 9.0, "Age": 0.5, "TotalWorkingYears": 1.0, "Gender": 2.0}
+    found = {"DailyRate": 9.0, "Age": 0.5, "TotalWorkingYears": 1.0, "JobRole": 2.0}
     # By the rule alone, by the rule and the score.
     too_long = {"Age": 20, "TotalWorkingYears": 8}
     assert explain({**found, "DailyRate": 2.0}, **too_long) == ["TotalWorkingYears", "Age"]

@@ -14,15 +14,13 @@ import pytest
 from scipy import stats
 
 from contract.dataset import DatasetError
+from contract.drift import FALSE_DISCOVERY_RATE, MINIMUM_EFFECT, MINIMUM_WINDOW
 from contract.employee import DETECTED_FIELDS, DETECTED_NAMES, Category, Integer
 from training import drift_evaluation
 from training.dataset import Dataset
 from training.drift import (
-    FALSE_DISCOVERY_RATE,
     JOINT_LEVEL,
     JOINT_MINIMUM_EFFECT,
-    MINIMUM_EFFECT,
-    MINIMUM_WINDOW,
     DriftDetector,
     DriftReport,
 )

@@ -1,0 +1,205 @@
+"""From a request's body to codes: every record as the contract says, or every place that is not.
+
+There are two ways, and one contract. The short way decodes the body straight into slots and takes
+only what is plain: the fields of a record, each once, in order or not. Whatever it does not take,
+the long way judges by the models that the API's document is made of, and finds every error. So the
+short way may refuse what is right, and never take what is wrong: tests hold it to that.
+"""
+
+import json
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal, NoReturn
+
+import msgspec
+import numpy as np
+from pydantic import BaseModel, TypeAdapter, ValidationError
+
+from app.models import MAX_RECORDS, RecordError, batch_errors, record_errors, record_model
+from app.scoring import Codes
+from contract.employee import FIELD_NAMES, FIELDS, IGNORED, Category, Field, Integer
+
+__all__ = ["Batch", "InvalidRecordsError", "MalformedError", "RecordReader"]
+
+_PLAIN = int | float | str | bool | None
+"""What an ignored field may hold on the short way."""
+
+
+class MalformedError(Exception):
+    """The body is no JSON; the message says where, and repeats nothing of it."""
+
+
+class InvalidRecordsError(Exception):
+    """The body is no array of records that could be looked at; `errors` says what it must be."""
+
+    def __init__(self, errors: list[RecordError]) -> None:
+        super().__init__(f"{len(errors)} errors")
+        self.errors = errors
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Batch:
+    """What can be scored: `codes`, 30 x `len(taken)`, and which of the `records` they are."""
+
+    codes: Codes
+    records: int
+    taken: Sequence[int]
+    errors: list[RecordError]
+
+
+class RecordReader:
+    """Reads batches for a release that needs the fields `needed`.
+
+    Other fields may be left out; they are checked and go no further.
+    """
+
+    def __init__(self, needed: frozenset[str]) -> None:
+        self._required = [field for field in FIELDS if field.name in needed]
+        optional = [field for field in FIELDS if field.name not in needed]
+        self.record = record_model({field.name for field in optional})
+        self._judge: TypeAdapter[BaseModel] = TypeAdapter(self.record)
+        self._names = [field.name for field in self._required]
+        slots = [(field.name, _slot(field)) for field in self._required]
+        absent: list[Any] = [
+            (field.name, _slot(field) | msgspec.UnsetType, msgspec.UNSET) for field in optional
+        ]
+        absent += [(name, _PLAIN | msgspec.UnsetType, msgspec.UNSET) for name in IGNORED]
+        self._slots: Any = msgspec.defstruct(
+            "Employee", [*slots, *absent], forbid_unknown_fields=True, gc=False
+        )
+        self._decoder = msgspec.json.Decoder(list[self._slots])
+        self._places = [(FIELD_NAMES.index(field.name), _places(field)) for field in self._required]
+
+    def long_way(self, body: bytes) -> Batch:
+        """Return the legal records of a body, and every place that is wrong in the others.
+
+        It takes its time, a record after the other, and may run beside the event loop.
+
+        Raises:
+            MalformedError: the body is no JSON.
+            InvalidRecordsError: it is no array of 1 to 1,000.
+        """
+        found = _parse(body)
+        if not isinstance(found, list) or not 0 < len(found) <= MAX_RECORDS:  # pyright: ignore[reportUnknownArgumentType] - JSON
+            raise InvalidRecordsError(batch_errors())
+        records: list[Any] = []
+        taken: list[int] = []
+        errors: list[RecordError] = []
+        for at, each in enumerate(found):  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType] - JSON
+            if wrong := self._errors(at, each):
+                errors += wrong
+            else:
+                records.append(self._slots(**{name: each[name] for name in self._names}))
+                taken.append(at)
+        columns = _columns(records) if records else [()] * len(self._names)
+        return Batch(
+            codes=self._codes(columns),
+            records=len(found),  # pyright: ignore[reportUnknownArgumentType] - JSON
+            taken=taken,
+            errors=errors,
+        )
+
+    def short_way(self, body: bytes) -> Batch | None:
+        """Return a body's records, or None where it has to be looked at more closely."""
+        try:
+            records = self._decoder.decode(body)
+        except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError):
+            return None
+        if not 0 < len(records) <= MAX_RECORDS:
+            return None
+        # Of a name that comes twice the decoder takes the last. Each name has a colon, and plain
+        # records have none elsewhere: as many colons as values are as many names as values.
+        columns = _columns(records)
+        absent = sum([column.count(msgspec.UNSET) for column in columns[len(self._names) :]])
+        if body.count(b":") != len(records) * len(columns) - absent:
+            return None
+        taken = range(len(records))
+        return Batch(codes=self._codes(columns), records=len(records), taken=taken, errors=[])
+
+    def _codes(self, columns: Sequence[Sequence[Any]]) -> Codes:
+        """Return the codes of `n_records` values a slot; what is not needed goes no further."""
+        size = len(columns[0])
+        flat = [0] * (len(FIELDS) * size)
+        for (place, places), values in zip(self._places, columns, strict=False):
+            start = place * size
+            flat[start : start + size] = (
+                values if places is None else map(places.__getitem__, values)
+            )
+        return np.array(flat, dtype=np.int64).reshape(len(FIELDS), size)
+
+    def _errors(self, at: int, found: Any) -> list[RecordError]:
+        errors: list[RecordError] = []
+        try:
+            self._judge.validate_python(found)
+        except ValidationError as error:
+            errors = record_errors(error, at)
+        if isinstance(found, _Repeating):
+            for name in found.names:
+                errors.append({"record": at, "field": name, "expected": "this field once"})
+        return errors
+
+
+class _Repeating(dict[str, Any]):
+    """A JSON object in which names come more than once; the contract's own are in `names`."""
+
+    names: list[str | None]
+
+
+def _parse(body: bytes) -> Any:
+    try:
+        return json.loads(
+            body.decode("utf-8"),
+            object_pairs_hook=_object,
+            parse_constant=_refuse_constant,
+            parse_float=_finite,
+        )
+    except UnicodeDecodeError as error:
+        raise MalformedError(f"not UTF-8, at byte {error.start}") from None
+    except json.JSONDecodeError as error:
+        raise MalformedError(f"not JSON, at line {error.lineno} column {error.colno}") from None
+    except (ValueError, RecursionError):
+        raise MalformedError("JSON with a number that is none, or nested too deeply") from None
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) == len(pairs):
+        return found
+    repeating = _Repeating(found)
+    names = [name for name, _ in pairs]
+    # Another name is the client's own text, and is not repeated.
+    known = [name for name in (*FIELD_NAMES, *IGNORED) if names.count(name) > 1]
+    repeating.names = [*known] or [None]
+    return repeating
+
+
+def _refuse_constant(_name: str) -> NoReturn:
+    raise ValueError("NaN and Infinity are not JSON")
+
+
+def _finite(text: str) -> float:
+    number = float(text)
+    if not math.isfinite(number):
+        raise ValueError("a number beyond all measure")
+    return number
+
+
+def _columns(records: Sequence[Any]) -> list[Sequence[Any]]:
+    """Return the values of each slot, of at least one record."""
+    return [*zip(*map(msgspec.structs.astuple, records), strict=True)]
+
+
+def _slot(field: Field) -> Any:
+    match field:
+        case Integer():
+            return Annotated[int, msgspec.Meta(ge=field.minimum, le=field.maximum)]
+        case Category():
+            literal: Any = Literal
+            return literal[field.categories]
+
+
+def _places(field: Field) -> dict[str, int] | None:
+    if isinstance(field, Integer):
+        return None
+    return {category: place for place, category in enumerate(field.categories)}

@@ -1,0 +1,92 @@
+"""The log line `window`: what the records since the last one looked like, as counts.
+
+Counts per field in the release's own bins, of at least 20 records: the bins of one person's record
+are that person's record, so that fewer are never written, not even when the process stops. Lines
+are disjoint: they can be summed, over time and over replicas.
+"""
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+
+import numpy as np
+
+from app.drift import Bins, Counts
+from app.log import emit
+from app.scoring import Scores
+
+__all__ = ["MINIMUM_RECORDS", "SCHEMA", "WindowLines"]
+
+SCHEMA = 1
+"""Version of the log lines' form, in each of them."""
+
+MINIMUM_RECORDS = 20
+"""The least that a window may be set to."""
+
+_TENTHS = 10
+
+
+class WindowLines:
+    """Counts answered records, and writes them when there are enough and it is time.
+
+    `seconds` is the least time between two lines, `records` the least that one holds; `clock` tells
+    seconds that never go back.
+    """
+
+    def __init__(
+        self,
+        bins: Bins,
+        release: str,
+        *,
+        records: int,
+        seconds: float,
+        clock: Callable[[], float],
+    ) -> None:
+        self._bins = bins
+        self._release = release
+        self._least = max(records, MINIMUM_RECORDS)
+        self._seconds = seconds
+        self._clock = clock
+        self._start()
+
+    def add(self, counts: Counts, scores: Scores) -> None:
+        """Take a request's records in, and write the line if it is time."""
+        if not self._records:
+            self._since, self._begun = datetime.now(UTC), self._clock()
+        self._counts += counts
+        self._records += len(scores.predictions)
+        for prediction in scores.predictions:
+            tenth = int(prediction["attrition_probability"] * _TENTHS)
+            self._probabilities[min(tenth, _TENTHS - 1)] += 1
+        self._outliers += scores.outliers
+        self._referred += scores.referred
+        self._at_risk += scores.at_risk
+        self.write_if_due()
+
+    def write_if_due(self) -> None:
+        """Write the line if there are enough records and the time is up."""
+        if self._records >= self._least and self._clock() - self._begun >= self._seconds:
+            self.write()
+
+    def write(self) -> None:
+        """Write the line if there are enough records; fewer go on waiting, or are never told."""
+        if self._records < self._least:
+            return
+        emit(
+            "window",
+            schema=SCHEMA,
+            release=self._release,
+            since=self._since.isoformat(timespec="milliseconds"),
+            records=self._records,
+            counts=self._bins.split(self._counts),
+            probabilities=self._probabilities,
+            outliers=self._outliers,
+            referred=self._referred,
+            at_risk=self._at_risk,
+        )
+        self._start()
+
+    def _start(self) -> None:
+        self._since, self._begun = datetime.now(UTC), self._clock()
+        self._counts: Counts = np.zeros(self._bins.starts[-1], dtype=np.int64)
+        self._probabilities = [0] * _TENTHS
+        self._records = self._outliers = self._referred = self._at_risk = 0
