@@ -98,7 +98,11 @@ def api_rows(runs: int | None) -> int:
             train(folder, "attrition")
             bundle = next(folder.rglob(MANIFEST)).parent
             results = measure(bundle, folder, runs or ROUNDS, progress=say)
-        except (ClientError, OSError, subprocess.CalledProcessError) as error:
+        except subprocess.CalledProcessError as error:
+            said: bytes = error.stderr or b""
+            say(f"API against its floor: not measured: training failed: {said[-2_000:].decode()}")
+            return 1
+        except (ClientError, OSError) as error:
             say(f"API against its floor: not measured: {error}")
             return 1
     for line in table(results):

@@ -15,6 +15,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any, cast
 
 from tests.app.app_processes import KEY
 from tests.bench_api.client import (
@@ -37,7 +38,7 @@ from tests.bench_api.servers import (
 )
 from tests.bench_api.traffic import Traffic, draw
 
-__all__ = ["ROUNDS", "Effort", "image_size", "measure"]
+__all__ = ["ROUNDS", "Effort", "check", "image_size", "measure"]
 
 ROUNDS = 7
 CONNECTIONS = 8
@@ -94,11 +95,13 @@ def measure(
     folder: Path,
     rounds: int = ROUNDS,
     effort: Effort | None = None,
+    image: Callable[[], Figure] | None = None,
     progress: Callable[[str], None] = lambda _: None,
 ) -> Results:
     """Serve the release in `bundle` and measure every figure in `rounds` rounds.
 
-    `folder` takes logs; one line a round goes to `progress`.
+    `folder` takes logs; one line a round goes to `progress`. `image` measures the image's packages
+    (`image_size`).
 
     Raises:
         ClientError, OSError: a process does not start, or does not answer as it should.
@@ -109,7 +112,7 @@ def measure(
     with on_core(cores.client):
         # The first start compiles and reads from disk; every later one finds both done.
         with serve_api(bundle, folder, cores.server) as api:
-            _check(api.address, traffic)
+            check(api.address, traffic)
         for number in range(1, rounds + 1):
             progress(f"round {number} of {rounds} …")
             found.append(_round(bundle, folder, cores, traffic, effort or Effort()))
@@ -125,7 +128,7 @@ def measure(
         begun=begun.isoformat(timespec="seconds"),
         rounds=rounds,
         machine=machine,
-        figures=(*_figures(found), image_size()),
+        figures=(*_figures(found), (image or image_size)()),
     )
 
 
@@ -133,11 +136,12 @@ def _round(bundle: Path, folder: Path, cores: Cores, traffic: Traffic, effort: E
     bare = bare_python(cores.server)
     with serve_api(bundle, folder, cores.server) as api:
         # Asked after batches, so that the floor's constant has all that an answer gets with time.
-        _check(api.address, traffic)
+        check(api.address, traffic)
         with Connection(api.address) as connection:
             answer = answered(connection.ask(traffic.singles[0])).body
         with serve_floor(answer, folder, cores.server) as floor:
-            _check(floor.address, traffic)
+            check(floor.address, traffic)
+            _compare(floor.address, traffic, answer)
             sides = _Side(api.address), _Side(floor.address)
             for turn in range(effort.turns):
                 for side in sides if turn % 2 else reversed(sides):
@@ -150,7 +154,7 @@ def _round(bundle: Path, folder: Path, cores: Cores, traffic: Traffic, effort: E
         return _Round(*sides, bare, api.seconds, resident, grown)
 
 
-def _check(address: Address, traffic: Traffic) -> None:
+def check(address: Address, traffic: Traffic) -> None:
     """Warm a server up, and see that it answers every record of a request.
 
     Raises:
@@ -162,6 +166,30 @@ def _check(address: Address, traffic: Traffic) -> None:
             answer = json.loads(answered(connection.ask(request)).body)
             if len(answer["predictions"]) != sent:
                 raise ClientError(f"{len(answer['predictions'])} predictions for {sent} records")
+
+
+def _compare(floor: Address, traffic: Traffic, answer: bytes) -> None:
+    """See that the floor's answer is as full as the API's.
+
+    Raises:
+        ClientError: it is not: the model of the answer lacks what the API gives.
+    """
+    with Connection(floor) as connection:
+        constant = answered(connection.ask(traffic.singles[0])).body
+    if _without_nulls(json.loads(constant)) != _without_nulls(json.loads(answer)):
+        raise ClientError("the floor, made of app.models.Answer, does not answer what the API does")
+
+
+def _without_nulls(value: Any) -> Any:
+    # What is optional may be left out by one side and said to be nothing by the other.
+    match value:
+        case dict():
+            fields = cast("dict[str, Any]", value)
+            return {k: _without_nulls(each) for k, each in fields.items() if each is not None}
+        case list():
+            return [_without_nulls(each) for each in cast("list[Any]", value)]
+        case _:
+            return value
 
 
 def _figures(rounds: Sequence[_Round]) -> list[Figure]:

@@ -63,12 +63,11 @@ def _draw(axes: Axes, place: int, figure: Figure) -> None:
         _beside(axes, place, "not measured")
         return
     missed = figure.verdict == "missed"
-    ends = sorted(_shown(target.share(value)) for value in (figure.low, figure.high))
+    low, middle, high = (target.share(value) for value in (figure.low, figure.median, figure.high))
     colour = VERMILLION if missed else BLUE
-    axes.plot(ends, [place, place], color=colour, linewidth=1.0)
-    axes.plot(
-        [_shown(target.share(figure.median))], [place], MARKERS[1 if missed else 0], color=colour
-    )
+    marker = "<" if middle < _TICKS[0] else MARKERS[missed]
+    axes.plot([_shown(low), _shown(high)], [place, place], color=colour, linewidth=1.0)
+    axes.plot([_shown(middle)], [place], marker, color=colour)
     if target.stretch is not None:
         stretch = [target.share(target.stretch)]
         axes.plot(stretch, [place], "D", markerfacecolor="none", markeredgecolor=GREY, zorder=1)
@@ -104,7 +103,7 @@ def _share_axis(axes: Axes, results: Results) -> None:
 
 
 def _shown(share: float) -> float:
-    # Memory may shrink: a logarithm has no place for that, and it is as good as any small share.
+    # Memory may shrink, and a logarithm has no place for that: an arrow at the edge stands for it.
     return max(share, _TICKS[0])
 
 

@@ -1,5 +1,6 @@
 """What a run of the benchmark leaves: a table to read, a file to compare with, a plot."""
 
+import statistics
 from pathlib import Path
 
 from tests.bench_api.figures import Figure, Results
@@ -40,7 +41,17 @@ def _line(figure: Figure) -> str:
     sign = ">=" if target.at_least else "<="
     reach = f"{sign} {target.reach:g}"
     stretch = "" if target.stretch is None else f"{sign} {target.stretch:g}"
-    return f"{name}{values} {reach:>9} {stretch:>9}  {_MARKS[figure.verdict]}"
+    return f"{name}{values} {reach:>9} {stretch:>9}  {_MARKS[figure.verdict]}{_made_of(figure)}"
+
+
+def _made_of(figure: Figure) -> str:
+    """Say what a ratio's two sides were, in their own unit."""
+    if not figure.parts:
+        return ""
+    (over, above), (_, below) = figure.parts.items()
+    unit = over.partition("_")[2].replace("per_second", "a second")
+    above, below = statistics.median(above), statistics.median(below)
+    return f" ({above:,.4g} over {below:,.4g} {unit})"
 
 
 def write(results: Results, folder: Path) -> tuple[Path, Path]:

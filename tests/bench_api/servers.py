@@ -23,7 +23,8 @@ _LOG_CHARACTERS = 1_000
 
 # Byte code is kept between starts, as it is in the image and where users start the API.
 _SETTINGS = {"HOST": _HOST, "PYTHONDONTWRITEBYTECODE": ""}
-"""What the measured process is told beyond its release and its key's hash."""
+"""What the measured process is told beyond its release and its key's hash; a limit that a client
+without pauses would run into is to be raised here."""
 
 
 @dataclass(frozen=True)
