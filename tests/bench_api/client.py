@@ -36,6 +36,7 @@ _END = b"\r\n\r\n"
 _STATUS = re.compile(rb"http/1\.1 ([2-5][0-9]{2}) ")
 _LENGTH = re.compile(rb"\r\ncontent-length: *([0-9]+)(?:\r|$)")
 _CHUNKED = re.compile(rb"\r\ntransfer-encoding: *chunked(?:\r|$)")
+_SIZE = re.compile(rb"([0-9A-Fa-f]+)[ \t]*(?:;[^\r\n]*)?")
 
 
 class ClientError(Exception):
@@ -103,11 +104,10 @@ def _unchunked(received: bytearray, start: int) -> tuple[bytes, int]:
     """Return the chunks' content and where the answer ends; (b"", 0) while some is missing."""
     parts: list[bytes] = []
     while (line := received.find(b"\r\n", start)) >= 0:
-        size_text = bytes(received[start:line]).partition(b";")[0].strip()
-        try:
-            size = int(size_text, 16)
-        except ValueError:
-            raise ClientError("a chunk does not begin with its size") from None
+        found = _SIZE.fullmatch(received, start, line)
+        if not found:
+            raise ClientError("a chunk does not begin with its size")
+        size = int(found[1], 16)
         if size == 0:
             # The blank line follows at once, or after trailers.
             end = received.find(_END, line)

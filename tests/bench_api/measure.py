@@ -48,10 +48,10 @@ CONNECTIONS = 8
 class Effort:
     """How much is sent to each side: in each of `turns`, so many requests of each kind."""
 
-    turns: int = 4
-    singles: int = 500
-    burst: int = 2_000
-    batches: int = 50
+    turns: int = 10
+    singles: int = 200
+    burst: int = 800
+    batches: int = 20
 
 
 @dataclass

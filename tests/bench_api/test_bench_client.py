@@ -30,10 +30,12 @@ class _Handler(BaseHTTPRequestHandler):
 
     protocol_version = "HTTP/1.1"
     bodies: list[bytes]
+    callers: set[int]
 
     def do_POST(self) -> None:
         body = self.rfile.read(int(self.headers["Content-Length"]))
         self.bodies.append(body)
+        self.callers.add(self.client_address[1])
         if self.path == "/chunked":
             content = b"%x\r\n%b\r\n0\r\n\r\n" % (len(body), body)
             framing = b"Transfer-Encoding: chunked"
@@ -63,8 +65,14 @@ def bodies() -> list[bytes]:
 
 
 @pytest.fixture
-def address(bodies: list[bytes]) -> Iterator[Address]:
-    handler = type("Handler", (_Handler,), {"bodies": bodies})
+def callers() -> set[int]:
+    """The ports that it was sent from, one for each connection."""
+    return set()
+
+
+@pytest.fixture
+def address(bodies: list[bytes], callers: set[int]) -> Iterator[Address]:
+    handler = type("Handler", (_Handler,), {"bodies": bodies, "callers": callers})
     with _Server(("127.0.0.1", 0), handler) as server:
         thread = threading.Thread(target=server.serve_forever, args=(0.01,))
         thread.start()
@@ -114,11 +122,14 @@ def test_what_is_no_answer_is_refused(received: bytes, message: str) -> None:
 
 
 @pytest.mark.parametrize("path", ["/fixed", "/chunked"])
-def test_a_connection_is_kept_for_many_requests(address: Address, path: str) -> None:
+def test_a_connection_is_kept_for_many_requests(
+    address: Address, callers: set[int], path: str
+) -> None:
     large = b"large" * 200_000
     with Connection(address) as connection:
         for body in (b"one", large, b"three"):
             assert connection.ask(post(path, body, "key")) == Response(200, body)
+    assert len(callers) == 1
 
 
 def test_a_refusal_is_no_measurement(address: Address) -> None:
@@ -153,10 +164,11 @@ def test_every_request_is_sent_once_and_timed(address: Address, bodies: list[byt
 
 @pytest.mark.parametrize("count", [3, 8, 50])
 def test_many_connections_share_the_requests(
-    address: Address, bodies: list[bytes], count: int
+    address: Address, bodies: list[bytes], callers: set[int], count: int
 ) -> None:
     requests = [post("/fixed", b"%d" % number, "key") for number in range(count)]
     with contextlib.ExitStack() as stack:
         connections = [stack.enter_context(Connection(address)) for _ in range(8)]
         assert throughput(connections, requests) > 0
+    assert len(callers) == min(count, 8)
     assert sorted(bodies, key=int) == [b"%d" % number for number in range(count)]
