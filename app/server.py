@@ -16,7 +16,7 @@ from app.handover import Handover, Identity
 from app.log import describe, emit
 from app.service import Service
 
-__all__ = ["GRACE_SECONDS", "KEEP_ALIVE_SECONDS", "run"]
+__all__ = ["GRACE_SECONDS", "KEEP_ALIVE_SECONDS", "configuration", "run"]
 
 KEEP_ALIVE_SECONDS = 5
 """An idle connection is closed after this; a drained process has none left soon after."""
@@ -24,17 +24,9 @@ GRACE_SECONDS = 5
 """How long requests in flight may take after SIGTERM."""
 
 
-def run(
-    app: ASGIApp,
-    service: Service,
-    private: socket.socket,
-    control: tuple[Path, socket.socket] | None,
-) -> None:
-    """Serve until SIGTERM or SIGINT, then finish what is in flight and return.
-
-    `private` listens already; `control` is the control socket and its path.
-    """
-    config = uvicorn.Config(
+def configuration(app: ASGIApp) -> uvicorn.Config:
+    """Say how uvicorn serves `app`; what the API is compared with is served the same way."""
+    return uvicorn.Config(
         app,
         # Named, not found: what happens to be installed elsewhere must not change what is tested.
         loop="asyncio",
@@ -48,7 +40,19 @@ def run(
         timeout_keep_alive=KEEP_ALIVE_SECONDS,
         timeout_graceful_shutdown=GRACE_SECONDS,
     )
-    server = _Server(config, service, control)
+
+
+def run(
+    app: ASGIApp,
+    service: Service,
+    private: socket.socket,
+    control: tuple[Path, socket.socket] | None,
+) -> None:
+    """Serve until SIGTERM or SIGINT, then finish what is in flight and return.
+
+    `private` listens already; `control` is the control socket and its path.
+    """
+    server = _Server(configuration(app), service, control)
     # uvicorn raises the signal again when it is done, for the handler that was there before: with
     # the default one the process would end as killed instead of with exit code 0.
     for number in (signal.SIGTERM, signal.SIGINT):

@@ -1,7 +1,8 @@
-"""Measure what the documents speak of: `make up`, previews, the API's start, batch scoring.
+"""Measure what the documents speak of: `make up`, previews, batch scoring, the API.
 
 Each figure is printed as median and range over its runs, with the processor count, and beside the
-start of a bare interpreter, because absolute times mean little on another machine.
+start of a bare interpreter, because absolute times mean little on another machine. The API's own
+are ratios to a floor (see tests.bench_api), and are written below .local/bench as well.
 """
 
 import argparse
@@ -16,19 +17,48 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
+from contract.release import MANIFEST
 from infra.lifecycle import process
 from tests.batch.batch_bench import rows_per_second
+from tests.batch.batch_runs import train
+from tests.bench_api.client import ClientError
+from tests.bench_api.measure import ROUNDS, measure
+from tests.bench_api.report import table, write
 from tests.lifecycle.workspace import Workspace
 
+ROOT = Path(__file__).resolve().parents[1]
+RUNS = 3
 
-def main() -> None:
-    """Run the benchmark and print its table."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--runs", type=int, default=3, help="runs of each figure (3)")
-    runs: int = parser.parse_args().runs
+
+def main() -> int:
+    """Run the benchmark and print its tables; return the exit code: 1 if the API's are missing."""
+    parts = {"lifecycle": lifecycle_rows, "batch": batch_rows, "api": api_rows}
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "--runs", type=count, help=f"runs of each figure ({RUNS}; the API and its floor: {ROUNDS})"
+    )
+    parser.add_argument("--only", choices=parts, help="measure this part alone")
+    arguments = parser.parse_args()
+    chosen: list[str] = [arguments.only] if arguments.only else list(parts)
+    say(f"{os.cpu_count()} processors, Python {sys.version.split()[0]}")
+    return max(parts[part](arguments.runs) for part in chosen)
+
+
+def count(text: str) -> int:
+    """Read a number of runs."""
+    number = int(text)
+    if number < 1:
+        raise ValueError
+    return number
+
+
+def lifecycle_rows(runs: int | None) -> int:
+    """Print how long `make up`, its outputs, previews and the API's start take."""
+    runs = runs or RUNS
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
-        say(f"{os.cpu_count()} processors, Python {sys.version.split()[0]}, {runs} runs each")
-        say(f"{'figure':<40} {'median':>8} {'from':>8} {'to':>8}")
+        say(f"{f'{runs} runs each':<40} {'median':>8} {'from':>8} {'to':>8}")
         bare = [sys.executable, "-c", "pass"]
         row("bare interpreter", runs, lambda: timed(lambda: subprocess.run(bare, check=True)))
         workspaces = [Workspace(Path(folder, str(number))) for number in range(runs)]
@@ -45,18 +75,41 @@ def main() -> None:
             plan = [sys.executable, "-m", "engine", "preview", "--stack", stack]
             preview = partial(subprocess.run, plan, check=True, capture_output=True)
             row(f"`make preview STACK={stack}`", runs, lambda preview=preview: timed(preview))
-    batch_rows(runs)
+    return 0
 
 
-def batch_rows(runs: int) -> None:
+def batch_rows(runs: int | None) -> int:
     """Print how many rows a second the batch job scores, on local Spark."""
     try:
-        figures = sorted(rows_per_second(runs))
+        figures = sorted(rows_per_second(runs or RUNS))
     except RuntimeError as error:
         say(f"batch scoring: not measured: {error}")
-        return
+        return 0
     spread = f"{statistics.median(figures):>8.0f} {figures[0]:>8.0f} {figures[-1]:>8.0f}"
     say(f"{'batch scoring, rows a second':<40} {spread}")
+    return 0
+
+
+def api_rows(runs: int | None) -> int:
+    """Train a release, print the API's figures beside what they shall reach, and write them."""
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as name:
+        folder = Path(name)
+        try:
+            train(folder, "attrition")
+            bundle = next(folder.rglob(MANIFEST)).parent
+            results = measure(bundle, folder, runs or ROUNDS, progress=say)
+        except subprocess.CalledProcessError as error:
+            said: bytes = error.stderr or b""
+            say(f"API against its floor: not measured: training failed: {said[-2_000:].decode()}")
+            return 1
+        except (ClientError, OSError) as error:
+            say(f"API against its floor: not measured: {error}")
+            return 1
+    for line in table(results):
+        say(line)
+    for path in write(results, ROOT / ".local" / "bench"):
+        say(f"written: {path.relative_to(ROOT)}")
+    return 0
 
 
 def start_of_the_api(workspace: Workspace) -> float:
@@ -95,4 +148,4 @@ def say(line: str) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())
