@@ -17,7 +17,14 @@ import pulumi
 import pytest
 
 from infra import image
-from infra.image import Image, ImageArgs, ImageError, context_sha256, registry_password
+from infra.image import (
+    Image,
+    ImageArgs,
+    ImageError,
+    context_sha256,
+    git_commit,
+    registry_password,
+)
 from infra.lifecycle.registry import RegistryAddress
 from infra.local_container import (
     LocalContainer,
@@ -73,19 +80,20 @@ def test_what_an_image_is_made_of() -> None:
         "RELEASE_VERSION": "7",
         "RELEASE_SHA256": "b" * 64,
         "CONTEXT_SHA256": context,
+        "GIT_COMMIT": git_commit(ROOT),
         "MODEL_NAME": "ws.hr.attrition",
         "TRACKING_URI": "databricks",
         "REGISTRY_URI": "databricks-uc",
         "DATABRICKS_HOST": "https://adb-1.2.azuredatabricks.net",
     }
     assert inputs["context"] == {"location": "."}
-    assert inputs["dockerfile"] == {"location": "image/Dockerfile"}
+    assert inputs["dockerfile"] == {"location": "app/Dockerfile"}
     assert inputs["platforms"] == ["linux/amd64"]
 
 
 def test_every_build_argument_is_one_of_the_dockerfiles() -> None:
     """BuildKit ignores an argument that no stage asks for."""
-    lines = (ROOT / "image" / "Dockerfile").read_text().splitlines()
+    lines = (ROOT / "app" / "Dockerfile").read_text().splitlines()
     asked = {line.split()[1].partition("=")[0] for line in lines if line.startswith("ARG ")}
     assert build()["image-build"].inputs["buildArgs"].keys() == asked - {"BASE"}
 
@@ -123,7 +131,7 @@ def test_tokens_are_secrets_and_no_reason_to_build_again() -> None:
     assert found.secrets >= {"secrets", "registries"}
     assert found.inputs["ignoreSecretsInDiffCalculation"] == ["databricks_token"]
     assert not {TOKEN, PASSWORD} & set(found.inputs["buildArgs"].values())
-    dockerfile = (ROOT / "image" / "Dockerfile").read_text()
+    dockerfile = (ROOT / "app" / "Dockerfile").read_text()
     assert "--mount=type=secret,id=databricks_token,required=true" in dockerfile
 
 
@@ -166,12 +174,12 @@ class TestContext:
 
     @pytest.fixture
     def root(self, tmp_path: Path) -> Path:
-        for name in ("app/a.py", "contract/c.py", "image/Dockerfile"):
+        for name in ("app/a.py", "contract/c.py", "image/i.py"):
             (tmp_path / name).parent.mkdir()
             (tmp_path / name).write_text(name)
         return tmp_path
 
-    @pytest.mark.parametrize("name", ["app/a.py", "contract/c.py", "image/Dockerfile", "app/new"])
+    @pytest.mark.parametrize("name", ["app/a.py", "contract/c.py", "image/i.py", "app/new"])
     def test_a_change_changes_it(self, root: Path, name: str) -> None:
         before = context_sha256(root)
         (root / name).write_text("changed")
@@ -192,6 +200,58 @@ class TestContext:
         (root / "contract" / "c.py").unlink()
         with pytest.raises(ImageError, match="contract"):
             context_sha256(root)
+
+
+class TestCommit:
+    """Which commit an image says it is of: a function of its contents, not of the newest commit."""
+
+    @pytest.fixture
+    def root(self, tmp_path: Path) -> Path:
+        root = tmp_path / "project"
+        for name in ("app/a.py", "contract/c.py", "image/i.py", "README.md"):
+            (root / name).parent.mkdir(parents=True, exist_ok=True)
+            (root / name).write_text(name)
+        self.git(root, "init", "--quiet")
+        self.commit(root)
+        return root
+
+    @staticmethod
+    def git(root: Path, *arguments: str) -> str:
+        who = ("-c", "user.name=A", "-c", "user.email=a@example.org")
+        done = subprocess.run(
+            ["git", *who, *arguments], cwd=root, capture_output=True, text=True, check=True
+        )
+        return done.stdout.strip()
+
+    def commit(self, root: Path) -> str:
+        self.git(root, "add", "--all")
+        self.git(root, "commit", "--quiet", "--message", "Change", "--no-gpg-sign")
+        return self.git(root, "rev-parse", "HEAD")
+
+    def test_the_last_that_changed_the_image(self, root: Path) -> None:
+        (root / "app" / "a.py").write_text("changed")
+        commit = self.commit(root)
+        assert git_commit(root) == commit
+        (root / "README.md").write_text("changed")
+        assert self.commit(root) != commit
+        assert git_commit(root) == commit
+
+    def test_uncommitted_changes_are_of_no_commit(self, root: Path) -> None:
+        (root / "README.md").write_text("changed")
+        assert git_commit(root) != "unknown"
+        (root / "app" / "new.py").write_text("")
+        assert git_commit(root) == "unknown"
+
+    def test_a_clone_without_history_cannot_say(self, root: Path, tmp_path: Path) -> None:
+        (root / "README.md").write_text("changed")
+        self.commit(root)
+        self.git(tmp_path, "clone", "--quiet", "--depth=1", root.as_uri(), "shallow")
+        assert git_commit(tmp_path / "shallow") == "unknown"
+
+    def test_without_a_repository(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        assert git_commit(tmp_path) == "unknown"
+        monkeypatch.setenv("PATH", str(tmp_path))
+        assert git_commit(ROOT) == "unknown"
 
 
 class _Registry(BaseHTTPRequestHandler):
@@ -305,7 +365,7 @@ class TestLocal:
             "named": {"release": {"location": ".local/releases/7"}},
         }
         # It takes the place of the stage of that name.
-        assert " AS release\n" in (ROOT / "image" / "Dockerfile").read_text()
+        assert " AS release\n" in (ROOT / "app" / "Dockerfile").read_text()
         assert (inputs["push"], inputs["load"], inputs["buildOnPreview"]) == (False, True, False)
         assert not {"secrets", "registries", "cacheTo"} & inputs.keys()
 
@@ -333,7 +393,7 @@ class TestLocal:
     def test_it_is_waited_for(self) -> None:
         inputs = self.run()["api-container"].inputs
         assert inputs["wait"] is True
-        assert "/health/ready" in inputs["healthcheck"]["tests"][-1]
+        assert inputs["healthcheck"]["tests"] == ["CMD", "python", "-m", "app.health"]
 
     def test_two_at_once_only_on_ports_of_their_own(self) -> None:
         fixed, free = self.run(port=8000), self.run(port=0)

@@ -17,7 +17,7 @@ from tests.app.app_bundles import write_bundle
 from tests.recorder import ROOT
 
 IMAGE = ROOT / "image"
-DOCKERFILE = IMAGE / "Dockerfile"
+DOCKERFILE = ROOT / "app" / "Dockerfile"
 HADOLINT = Path(sys.executable).with_name("hadolint")
 _PIN = re.compile(r"^([a-z0-9._-]+)==(\S+)", re.MULTILINE)
 
@@ -65,7 +65,7 @@ def test_it_runs_as_nobody_and_without_a_shell() -> None:
 
 def test_the_context_is_what_the_dockerfile_copies() -> None:
     """Whatever else changes in the project is no reason to build again."""
-    ignore = (IMAGE / "Dockerfile.dockerignore").read_text().splitlines()
+    ignore = DOCKERFILE.with_name("Dockerfile.dockerignore").read_text().splitlines()
     rules = [line for line in ignore if line and not line.startswith("#")]
     assert rules[0] == "*"
     allowed = {line[1:] for line in rules if line.startswith("!")}
