@@ -1,4 +1,4 @@
-"""Lay out the file system of the image's last stage: Python, its libraries, and nothing to run else.
+"""Lay out the file system of the image's last stage: Python and its libraries, no other program.
 
     python root.py PACKAGES TARGET
 
@@ -60,7 +60,7 @@ def lay(packages: Path, target: Path) -> None:
         _copy(place, target / place.relative_to("/"))
     _data(target)
     _users(target)
-    subprocess.run(["ldconfig", "-r", str(target)], check=True)  # noqa: S607 - a build stage
+    subprocess.run(["ldconfig", "-r", str(target)], check=True)  # noqa: S603, S607 - a build stage
     _packages(target, libraries)
 
 
@@ -70,7 +70,7 @@ def linked(binaries: Iterable[Path], packages: Path) -> set[Path]:
     Raises:
         FileNotFoundError: one of them is not on this machine.
     """
-    done = subprocess.run(
+    done = subprocess.run(  # noqa: S603 - files found here
         ["ldd", *map(str, binaries)],  # noqa: S607 - a build stage
         capture_output=True,
         text=True,

@@ -62,9 +62,7 @@ class LocalImage(pulumi.ComponentResource):
             ),
             dockerfile=docker_build.DockerfileArgs(location=DOCKERFILE),
             tags=[tag],
-            build_args=release_build_args(
-                args.version, args.bundle_sha256, context, git_commit()
-            ),
+            build_args=release_build_args(args.version, args.bundle_sha256, context, git_commit()),
             push=False,
             load=True,
             build_on_preview=False,

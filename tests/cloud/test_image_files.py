@@ -53,7 +53,19 @@ def test_the_linter_would_complain() -> None:
 def test_every_stage_starts_from_the_one_pinned_base() -> None:
     (base,) = [words[0] for words in instructions("ARG") if words[0].startswith("BASE=")]
     assert re.fullmatch(r"BASE=python:3\.11-slim-[a-z]+@sha256:[0-9a-f]{64}", base)
-    assert {words[0] for words in instructions("FROM")} == {"${BASE}", "scratch"}
+    stages = {words[-1] for words in instructions("FROM")}
+    assert {words[0] for words in instructions("FROM")} - stages == {"${BASE}", "scratch"}
+
+
+def test_the_last_stage_starts_from_nothing() -> None:
+    """So that no shell, package manager or compiler of the base can be in it."""
+    *_, last = instructions("FROM")
+    assert last == ["scratch", "AS", "serve"]
+
+
+def test_the_health_check_is_the_apis_own_program() -> None:
+    (words,) = instructions("HEALTHCHECK")
+    assert words[words.index("CMD") + 1 :] == ['["python",', '"-m",', '"app.health"]']
 
 
 def test_it_runs_as_nobody_and_without_a_shell() -> None:
