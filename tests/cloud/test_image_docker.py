@@ -42,27 +42,31 @@ def base(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     pinned = next(line for line in lines if line.startswith("ARG BASE=")).removeprefix("ARG BASE=")
     wanted = os.environ.get("IMAGE_TEST_BASE") or pinned
     try:
-        for command in (("info",), ("buildx", "version")):
-            result = docker(*command)
-            if result.returncode:
-                pytest.skip(f"docker {' '.join(command)}: {result.stderr.strip().splitlines()[-1]}")
-        if docker("image", "inspect", wanted).returncode == 0:
-            yield wanted
-            return
-        pulled = docker("pull", "--quiet", wanted, timeout=_PULL_SECONDS)
+        lacking = why_not(wanted)
     except FileNotFoundError:
         pytest.skip("there is no docker command")
     except subprocess.TimeoutExpired as error:
         pytest.skip(f"no answer within {error.timeout:g} s: {' '.join(error.cmd)}")
-    if pulled.returncode == 0:
+    if lacking is None:
         yield wanted
         return
     if not image_base.possible():
-        reason = pulled.stderr.strip().splitlines()[-1]
-        pytest.skip(f"no base image: {reason}; and this machine is no Debian to make one of")
+        pytest.skip(f"no base image: {lacking}; and this machine is no Debian to make one of")
     made = image_base.make(tmp_path_factory.mktemp("base"))
     yield made
     docker("image", "rm", "--force", made)
+
+
+def why_not(base: str) -> str | None:
+    """Get the base image, and return None; or what the registry says."""
+    for command in (("info",), ("buildx", "version")):
+        result = docker(*command)
+        if result.returncode:
+            pytest.skip(f"docker {' '.join(command)}: {result.stderr.strip().splitlines()[-1]}")
+    if docker("image", "inspect", base).returncode == 0:
+        return None
+    pulled = docker("pull", "--quiet", base, timeout=_PULL_SECONDS)
+    return pulled.stderr.strip().splitlines()[-1] if pulled.returncode else None
 
 
 @pytest.fixture(scope="module")
