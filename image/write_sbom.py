@@ -1,10 +1,11 @@
 """Write what the image holds as an SPDX 2.3 document: the API, Python, its packages, Debian's.
 
-    python write_sbom.py FOLDER FILE
+    python write_sbom.py PACKAGES ROOT FILE
 
-FOLDER has the installed packages; RELEASE_VERSION and RELEASE_SHA256 name the release. The document
-goes into the image, whose digest then vouches for it: BuildKit could attest one beside the image,
-but Pulumi's provider (0.0.22) has no input to ask for that.
+PACKAGES has the installed packages, ROOT the rest of the image's file system (image/root.py);
+RELEASE_VERSION and RELEASE_SHA256 name the release. The document goes into the image, whose digest
+then vouches for it: BuildKit could attest one beside the image, but Pulumi's provider (0.0.22) has
+no input to ask for that.
 """
 
 import json
@@ -22,15 +23,15 @@ from typing import Any
 __all__ = ["document", "main"]
 
 _ROOT = "SPDXRef-image"
-_DPKG = Path("/var/lib/dpkg/status")
+_DPKG = "var/lib/dpkg/status.d"
 
 
 def main() -> int:
     """Write the document of this machine, which is a build stage; return the exit code."""
-    folder, target = sys.argv[1:]
+    packages, root, target = sys.argv[1:]
     found = document(
-        [folder, *sys.path],
-        _DPKG.read_text() if _DPKG.exists() else "",
+        [packages],
+        "\n\n".join(path.read_text() for path in sorted(Path(root, _DPKG).iterdir())),
         version=os.environ["RELEASE_VERSION"],
         sha256=os.environ["RELEASE_SHA256"],
     )

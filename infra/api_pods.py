@@ -32,7 +32,7 @@ RELEASE_LABEL = "employee-retention/release"
 
 PORT = 8080
 RELEASE_DIR = "/srv/release"
-"""Where the image has the release (image/Dockerfile)."""
+"""Where the image has the release (app/Dockerfile)."""
 
 _USER = 65532
 _PRE_STOP_SECONDS = 10

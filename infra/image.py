@@ -1,6 +1,6 @@
 """The API's image: a pure function of the app's code and one release, built once and for ever.
 
-BuildKit fetches the release in a build stage (image/Dockerfile), so a machine that has never seen
+BuildKit fetches the release in a build stage (app/Dockerfile), so a machine that has never seen
 it builds the same image, and a preview builds nothing. It is built by staging; production deploys
 the digest that staging proved. Taking the stack away leaves the image where it is: the digest may
 be what production runs.
@@ -11,6 +11,7 @@ the workspace's token reaches the build as a BuildKit secret, which no layer and
 
 import hashlib
 import json
+import subprocess
 import urllib.error
 import urllib.parse
 import urllib.request
@@ -33,13 +34,14 @@ __all__ = [
     "ImageArgs",
     "ImageError",
     "context_sha256",
+    "git_commit",
     "image_tag",
     "registry_password",
     "release_build_args",
 ]
 
 REPOSITORY = "attrition-api"
-CONTEXT, DOCKERFILE = ".", "image/Dockerfile"
+CONTEXT, DOCKERFILE = ".", "app/Dockerfile"
 """Relative to the project's folder, in which Pulumi runs program and providers."""
 
 _DATABRICKS = "2ff814a6-3304-4ab8-85cb-cd0e6f879c1d"
@@ -48,11 +50,12 @@ _DATABRICKS = "2ff814a6-3304-4ab8-85cb-cd0e6f879c1d"
 _NO_USER = "00000000-0000-0000-0000-000000000000"
 """What Azure Container Registry wants as the user of a password that is a token."""
 
-_TOKEN_SECRET = "databricks_token"  # noqa: S105 - a name that image/Dockerfile uses too
+_TOKEN_SECRET = "databricks_token"  # noqa: S105 - a name that app/Dockerfile uses too
 _CACHE_TAG = "build-cache"
 _TIMEOUT_SECONDS = 30
 _PREVIEW_DIGEST = f"sha256:{'0' * 64}"
 _PARTS = ("app", "contract", "image")
+_UNKNOWN = "unknown"
 
 
 class ImageError(LifecycleError):
@@ -102,7 +105,7 @@ class Image(pulumi.ComponentResource):
             platforms=[docker_build.Platform.LINUX_AMD64],
             tags=[pulumi.Output.concat(repository, ":", image_tag(args.version, context))],
             build_args={
-                **release_build_args(args.version, args.bundle_sha256, context),
+                **release_build_args(args.version, args.bundle_sha256, context, git_commit()),
                 "MODEL_NAME": registry.model_name,
                 "TRACKING_URI": registry.tracking_uri,
                 "REGISTRY_URI": registry.registry_uri or registry.tracking_uri,
@@ -131,7 +134,7 @@ class Image(pulumi.ComponentResource):
 
 
 def context_sha256(root: Path = Path()) -> str:
-    """Hash what an image is made of beside its release, as image/Dockerfile.dockerignore has it.
+    """Hash what an image is made of beside its release, as app/Dockerfile.dockerignore has it.
 
     Raises:
         ImageError: a part is not there, so that it could change unseen.
@@ -152,19 +155,36 @@ def context_sha256(root: Path = Path()) -> str:
     return digest.hexdigest()
 
 
+def git_commit(root: Path = Path()) -> str:
+    """Name the last commit that changed what an image is made of, or "unknown".
+
+    Not the newest commit: that would be a reason to build again what is the same. It is unknown
+    outside a repository, with changes that are in no commit, and in a clone without its history,
+    where the newest commit seems to have changed everything.
+    """
+    try:
+        changes = _git(root, "status", "--porcelain", "--", *_PARTS)
+        shallow = _git(root, "rev-parse", "--is-shallow-repository")
+        commit = _git(root, "log", "-1", "--format=%H", "--", *_PARTS)
+    except (OSError, subprocess.SubprocessError):
+        return _UNKNOWN
+    return commit if commit and not changes and shallow == "false" else _UNKNOWN
+
+
 def image_tag(version: pulumi.Input[str], context: str) -> pulumi.Output[str]:
     """Tag an image by its release and the code around it: for people, who deploy by digest."""
     return pulumi.Output.concat(version, "-", context[:12])
 
 
 def release_build_args(
-    version: pulumi.Input[str], bundle_sha256: pulumi.Input[str], context: str
+    version: pulumi.Input[str], bundle_sha256: pulumi.Input[str], context: str, commit: str
 ) -> dict[str, pulumi.Input[str]]:
-    """Tell a build which release it gets, wherever from."""
+    """Tell a build which release it gets, wherever from, and which code goes around it."""
     return {
         "RELEASE_VERSION": version,
         "RELEASE_SHA256": bundle_sha256,
         "CONTEXT_SHA256": context,
+        "GIT_COMMIT": commit,
     }
 
 
@@ -190,6 +210,18 @@ def registry_password(server: str, access_token: str) -> str:
     except (OSError, ValueError, KeyError, TypeError) as error:
         reason = getattr(error, "reason", None) or type(error).__name__
         raise ImageError(f"container registry {server}: no sign-in: {reason}") from error
+
+
+def _git(root: Path, *arguments: str) -> str:
+    done = subprocess.run(  # noqa: S603 - arguments written above
+        ["git", *arguments],  # noqa: S607 - the deployer's own
+        cwd=root,
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=_TIMEOUT_SECONDS,
+    )
+    return done.stdout.strip()
 
 
 def _cache_to(ref: pulumi.Input[str]) -> docker_build.CacheToArgs:

@@ -18,6 +18,7 @@ from infra.image import (
     DOCKERFILE,
     REPOSITORY,
     context_sha256,
+    git_commit,
     image_tag,
     release_build_args,
 )
@@ -29,9 +30,7 @@ _USER = "65532:65532"
 _MEMORY_MB = 256
 _STOP_SECONDS = 15
 _READY_SECONDS = 60
-_HEALTH = (
-    "from urllib.request import urlopen; urlopen('http://127.0.0.1:8080/health/ready', timeout=2)"
-)
+_HEALTH = ["CMD", "python", "-m", "app.health"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,7 +62,7 @@ class LocalImage(pulumi.ComponentResource):
             ),
             dockerfile=docker_build.DockerfileArgs(location=DOCKERFILE),
             tags=[tag],
-            build_args=release_build_args(args.version, args.bundle_sha256, context),
+            build_args=release_build_args(args.version, args.bundle_sha256, context, git_commit()),
             push=False,
             load=True,
             build_on_preview=False,
@@ -124,7 +123,7 @@ class LocalContainer(pulumi.ComponentResource):
             stop_timeout=_STOP_SECONDS,
             destroy_grace_seconds=_STOP_SECONDS,
             healthcheck=docker.ContainerHealthcheckArgs(
-                tests=["CMD", "python", "-c", _HEALTH],
+                tests=_HEALTH,
                 interval="2s",
                 timeout="3s",
                 retries=15,

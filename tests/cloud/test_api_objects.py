@@ -197,7 +197,7 @@ def test_the_smoke_test_runs_the_images_own_code(manifests: dict[str, dict[str, 
     assert container["image"] == api["image"]
     assert container["command"] == ["python", "-m", "app.smoke"]
     assert container["args"][:4] == ["--url", "http://10.0.12.7:80", "--bundle", RELEASE_DIR]
-    assert f"RELEASE_DIR={RELEASE_DIR}" in (ROOT / "image" / "Dockerfile").read_text()
+    assert f"RELEASE_DIR={RELEASE_DIR}" in (ROOT / "app" / "Dockerfile").read_text()
     # What it says last reaches the pod's status, and so the error of the `up`.
     assert container["terminationMessagePolicy"] == "FallbackToLogsOnError"
     assert pod["restartPolicy"] == "Never"

@@ -17,7 +17,14 @@ import pulumi
 import pytest
 
 from infra import image
-from infra.image import Image, ImageArgs, ImageError, context_sha256, registry_password
+from infra.image import (
+    Image,
+    ImageArgs,
+    ImageError,
+    context_sha256,
+    git_commit,
+    registry_password,
+)
 from infra.lifecycle.registry import RegistryAddress
 from infra.local_container import (
     LocalContainer,
@@ -73,19 +80,20 @@ def test_what_an_image_is_made_of() -> None:
         "RELEASE_VERSION": "7",
         "RELEASE_SHA256": "b" * 64,
         "CONTEXT_SHA256": context,
+        "GIT_COMMIT": git_commit(ROOT),
         "MODEL_NAME": "ws.hr.attrition",
         "TRACKING_URI": "databricks",
         "REGISTRY_URI": "databricks-uc",
         "DATABRICKS_HOST": "https://adb-1.2.azuredatabricks.net",
     }
     assert inputs["context"] == {"location": "."}
-    assert inputs["dockerfile"] == {"location": "image/Dockerfile"}
+    assert inputs["dockerfile"] == {"location": "app/Dockerfile"}
     assert inputs["platforms"] == ["linux/amd64"]
 
 
 def test_every_build_argument_is_one_of_the_dockerfiles() -> None:
     """BuildKit ignores an argument that no stage asks for."""
-    lines = (ROOT / "image" / "Dockerfile").read_text().splitlines()
+    lines = (ROOT / "app" / "Dockerfile").read_text().splitlines()
     asked = {line.split()[1].partition("=")[0] for line in lines if line.startswith("ARG ")}
     assert build()["image-build"].inputs["buildArgs"].keys() == asked - {"BASE"}
 
@@ -123,7 +131,7 @@ def test_tokens_are_secrets_and_no_reason_to_build_again() -> None:
     assert found.secrets >= {"secrets", "registries"}
     assert found.inputs["ignoreSecretsInDiffCalculation"] == ["databricks_token"]
     assert not {TOKEN, PASSWORD} & set(found.inputs["buildArgs"].values())
-    dockerfile = (ROOT / "image" / "Dockerfile").read_text()
+    dockerfile = (ROOT / "app" / "Dockerfile").read_text()
     assert "--mount=type=secret,id=databricks_token,required=true" in dockerfile
 
 
@@ -159,39 +167,6 @@ def test_a_new_release_or_hash_is_a_new_tag_or_argument() -> None:
     third = build(replace(ARGS, bundle_sha256="c" * 64))["image-build"].inputs
     assert first["tags"] != second["tags"]
     assert first["buildArgs"] != third["buildArgs"]
-
-
-class TestContext:
-    """The hash of everything but the release."""
-
-    @pytest.fixture
-    def root(self, tmp_path: Path) -> Path:
-        for name in ("app/a.py", "contract/c.py", "image/Dockerfile"):
-            (tmp_path / name).parent.mkdir()
-            (tmp_path / name).write_text(name)
-        return tmp_path
-
-    @pytest.mark.parametrize("name", ["app/a.py", "contract/c.py", "image/Dockerfile", "app/new"])
-    def test_a_change_changes_it(self, root: Path, name: str) -> None:
-        before = context_sha256(root)
-        (root / name).write_text("changed")
-        assert context_sha256(root) != before
-
-    def test_a_name_counts(self, root: Path) -> None:
-        before = context_sha256(root)
-        (root / "app" / "a.py").rename(root / "app" / "b.py")
-        assert context_sha256(root) != before
-
-    def test_byte_code_does_not(self, root: Path) -> None:
-        before = context_sha256(root)
-        (root / "app" / "__pycache__").mkdir()
-        (root / "app" / "__pycache__" / "a.pyc").write_text("")
-        assert context_sha256(root) == before
-
-    def test_what_is_missing_is_an_error(self, root: Path) -> None:
-        (root / "contract" / "c.py").unlink()
-        with pytest.raises(ImageError, match="contract"):
-            context_sha256(root)
 
 
 class _Registry(BaseHTTPRequestHandler):
@@ -305,7 +280,7 @@ class TestLocal:
             "named": {"release": {"location": ".local/releases/7"}},
         }
         # It takes the place of the stage of that name.
-        assert " AS release\n" in (ROOT / "image" / "Dockerfile").read_text()
+        assert " AS release\n" in (ROOT / "app" / "Dockerfile").read_text()
         assert (inputs["push"], inputs["load"], inputs["buildOnPreview"]) == (False, True, False)
         assert not {"secrets", "registries", "cacheTo"} & inputs.keys()
 
@@ -333,7 +308,7 @@ class TestLocal:
     def test_it_is_waited_for(self) -> None:
         inputs = self.run()["api-container"].inputs
         assert inputs["wait"] is True
-        assert "/health/ready" in inputs["healthcheck"]["tests"][-1]
+        assert inputs["healthcheck"]["tests"] == ["CMD", "python", "-m", "app.health"]
 
     def test_two_at_once_only_on_ports_of_their_own(self) -> None:
         fixed, free = self.run(port=8000), self.run(port=0)

@@ -17,7 +17,7 @@ from tests.app.app_bundles import write_bundle
 from tests.recorder import ROOT
 
 IMAGE = ROOT / "image"
-DOCKERFILE = IMAGE / "Dockerfile"
+DOCKERFILE = ROOT / "app" / "Dockerfile"
 HADOLINT = Path(sys.executable).with_name("hadolint")
 _PIN = re.compile(r"^([a-z0-9._-]+)==(\S+)", re.MULTILINE)
 
@@ -53,7 +53,19 @@ def test_the_linter_would_complain() -> None:
 def test_every_stage_starts_from_the_one_pinned_base() -> None:
     (base,) = [words[0] for words in instructions("ARG") if words[0].startswith("BASE=")]
     assert re.fullmatch(r"BASE=python:3\.11-slim-[a-z]+@sha256:[0-9a-f]{64}", base)
-    assert {words[0] for words in instructions("FROM")} == {"${BASE}", "scratch"}
+    stages = {words[-1] for words in instructions("FROM")}
+    assert {words[0] for words in instructions("FROM")} - stages == {"${BASE}", "scratch"}
+
+
+def test_the_last_stage_starts_from_nothing() -> None:
+    """So that no shell, package manager or compiler of the base can be in it."""
+    *_, last = instructions("FROM")
+    assert last == ["scratch", "AS", "serve"]
+
+
+def test_the_health_check_is_the_apis_own_program() -> None:
+    (words,) = instructions("HEALTHCHECK")
+    assert words[words.index("CMD") + 1 :] == ['["python",', '"-m",', '"app.health"]']
 
 
 def test_it_runs_as_nobody_and_without_a_shell() -> None:
@@ -65,7 +77,7 @@ def test_it_runs_as_nobody_and_without_a_shell() -> None:
 
 def test_the_context_is_what_the_dockerfile_copies() -> None:
     """Whatever else changes in the project is no reason to build again."""
-    ignore = (IMAGE / "Dockerfile.dockerignore").read_text().splitlines()
+    ignore = DOCKERFILE.with_name("Dockerfile.dockerignore").read_text().splitlines()
     rules = [line for line in ignore if line and not line.startswith("#")]
     assert rules[0] == "*"
     allowed = {line[1:] for line in rules if line.startswith("!")}
