@@ -13,8 +13,8 @@ from typing import Any
 import httpx
 import pytest
 from app_client import Client
-from app_issuer import APPLICATION, Issuer, sign
-from app_processes import ROOT
+from app_issuer import APPLICATION, AUDIENCE, AUDIENCE_URI, TENANT, Issuer, sign
+from app_processes import KEY, ROOT, Start
 from app_tokens import Clock, assert_silent
 
 from app.api import create_app
@@ -244,6 +244,42 @@ def test_a_request_is_let_in_by_a_token(service: Service, issuer: Issuer) -> Non
         assert response.json()["status"] == status
         assert "Bearer" in response.headers["WWW-Authenticate"]
         assert_silent(response.text, token)
+
+
+def test_a_process_lets_in_by_key_and_by_token_and_writes_nothing_of_them(
+    start: Start, issuer: Issuer
+) -> None:
+    process = start(
+        "7",
+        ENTRA_TENANT_ID=TENANT,
+        ENTRA_AUDIENCE=f"{AUDIENCE},{AUDIENCE_URI}",
+        ENTRA_ISSUER=issuer.url,
+        ENTRA_LOOPBACK_HTTP="true",
+    ).wait_ready()
+    right, v1 = sign(issuer.v2()), sign(issuer.v1(), "two")
+    wrong, forbidden = sign(issuer.v2(), "stranger"), sign(issuer.v2(roles=None))
+    connection = process.connect()
+
+    def ask(**headers: str) -> int:
+        connection.request("POST", "/predict", b"[{}]", headers)
+        response = connection.getresponse()
+        response.read()
+        return response.status
+
+    def ask_with(token: bytes) -> int:
+        return ask(Authorization=f"Bearer {token.decode()}")
+
+    assert [ask_with(token) for token in (right, v1, right)] == [422] * 3
+    assert [ask_with(token) for token in (wrong, forbidden)] == [401, 403]
+    assert ask(**{"X-API-Key": KEY}) == 422
+    assert ask() == 401
+    connection.close()
+    assert process.terminate() == 0
+    log = process.log.read_text()
+    assert log.count('"event":"request"') == 7
+    assert KEY not in log
+    for token in (right, v1, wrong, forbidden):
+        assert_silent(log, token)
 
 
 _KEYS_ALONE = """
