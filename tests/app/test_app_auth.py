@@ -119,6 +119,21 @@ def test_a_wrong_key_is_refused(keys: Asked, value: bytes) -> None:
     assert (error.status, error.headers) == (401, {"WWW-Authenticate": "APIKey"})
 
 
+@pytest.mark.parametrize(
+    ("length", "accepted"), [(MAX_KEY_BYTES, True), (MAX_KEY_BYTES + 1, False)]
+)
+def test_a_key_has_a_greatest_length_whatever_is_accepted(
+    keys: Asked, monkeypatch: pytest.MonkeyPatch, length: int, accepted: bool
+) -> None:
+    value = b"k" * length
+    known = ((hashlib.sha256(value).digest(), Caller("key:long")),)
+    monkeypatch.setattr(keys.authenticator, "_keys", known)
+    if accepted:
+        assert keys.caller(key(value)) == Caller("key:long")
+    else:
+        assert str(MAX_KEY_BYTES) in keys.refused(key(value)).detail
+
+
 def test_every_accepted_hash_is_compared(keys: Asked, monkeypatch: pytest.MonkeyPatch) -> None:
     compared: list[bytes] = []
 
