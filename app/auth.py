@@ -46,7 +46,7 @@ class Authenticator:
         self._keys = _accepted(settings.api_key_sha256)
         self._tokens = None
         if settings.entra is not None:
-            # Imported where it is needed: it takes 90 ms and 15 MB.
+            # Imported where it is needed: it takes 10 MB of memory.
             from app.entra import TokenVerifier
 
             self._tokens = TokenVerifier(settings.entra, now=now, clock=clock)
