@@ -4,8 +4,24 @@ environment:
   RELEASE_DIR      folder of the release's serving bundle; required
   RELEASE_VERSION  the release's name in answers and log lines, such as 7; required
   RELEASE_SHA256   sha-256 of the bundle's manifest, as the registry has it; not checked if unset
-  API_KEY_SHA256   sha-256 of each accepted API key, separated by commas; required
   HOST, PORT       private address (127.0.0.1, and 0: any free port)
+
+who may call, one of the two at least:
+  API_KEY_SHA256   sha-256 of each accepted API key, separated by commas
+  ENTRA_TENANT_ID  the tenant whose tokens are accepted, a GUID; needs ENTRA_AUDIENCE, the API's
+                   application id or its URI, or several separated by commas
+  ENTRA_ISSUER     the tenant's issuer of v2 tokens in another cloud than the public one
+  ENTRA_LOOPBACK_HTTP
+                   true: that issuer may be on http://127.0.0.1; for tests (false)
+
+how much, and what else:
+  RATE_LIMIT_PER_SECOND, RATE_LIMIT_BURST
+                   requests of one caller: a second, and at once (100, 200)
+  MAX_IN_FLIGHT    requests that are at work at once, of all callers (64)
+  WINDOW_RECORDS, WINDOW_SECONDS
+                   a log line `window` has so many records at least, and comes so often at most
+                   (20, 60 seconds)
+  DOCS_ENABLED     whether /docs and /openapi.json answer, true or false (true)
 
 A wrong setting or release ends the process with code 2 and one line on stderr that names it.
 """

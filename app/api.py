@@ -10,7 +10,7 @@ from fastapi.telemetry import TelemetryConfig
 from starlette.types import Receive, Scope, Send
 
 from app import docs, document, problems
-from app.auth import authenticate
+from app.admission import admit
 from app.metrics import CONTENT_TYPE
 from app.models import DriftAnswer, ReleaseAnswer
 from app.predict import PATH, Predict, require_ready
@@ -72,7 +72,7 @@ def _fastapi(service: Service) -> FastAPI:
     app.include_router(_asked)
     app.include_router(_health)
     document.install(app, service)
-    if service.settings.docs:
+    if service.settings.docs_enabled:
         app.router.routes.extend(docs.routes(app.openapi))
     problems.install(app)
     return app
@@ -84,23 +84,25 @@ async def _service(request: Request) -> Service:
 
 async def _known(request: Request) -> Service:
     service: Service = request.app.state.service
-    request.scope["state"]["exchange"].caller = authenticate(request.scope, service.settings)
+    await admit(service, request.scope)
     return service
 
 
 _Service = Annotated[Service, Depends(_service)]
 _AskedService = Annotated[Service, Depends(_known)]
-_REFUSED = document.problems(401, 403, 429)
+_REFUSED = document.problems(401, 403, 429, 503)
 
 
-@_asked.get("/drift", dependencies=[document.KEY], response_model=DriftAnswer, responses=_REFUSED)
+@_asked.get(
+    "/drift", dependencies=document.CREDENTIALS, response_model=DriftAnswer, responses=_REFUSED
+)
 async def _drift(service: _AskedService) -> Response:
     """Compare the records that this process answered last with the training table."""
     return _json(service.window.report())
 
 
 @_asked.get(
-    "/release", dependencies=[document.KEY], response_model=ReleaseAnswer, responses=_REFUSED
+    "/release", dependencies=document.CREDENTIALS, response_model=ReleaseAnswer, responses=_REFUSED
 )
 async def _release(service: _AskedService) -> Response:
     """Say which release this process serves, and how good it is."""
@@ -117,7 +119,7 @@ async def _release(service: _AskedService) -> Response:
 
 @_asked.get(
     _CARD_PATH,
-    dependencies=[document.KEY],
+    dependencies=document.CREDENTIALS,
     response_class=PlainTextResponse,
     responses=_REFUSED,
 )

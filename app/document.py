@@ -5,10 +5,10 @@ The models are those that judge the requests; the path operation below is descri
 
 from typing import Annotated, Any, Literal
 
-from fastapi import FastAPI, Query, Security
+from fastapi import FastAPI, Header, Query, Security
 from fastapi.openapi.utils import get_openapi
 from fastapi.routing import APIRoute
-from fastapi.security import APIKeyHeader
+from fastapi.security import APIKeyHeader, HTTPBearer
 
 from app.body import MAX_BODY_BYTES
 from app.models import MAX_RECORDS, Answer, Problem, request_schema
@@ -17,15 +17,24 @@ from app.problems import MEDIA_TYPE
 from app.service import Service
 from contract.employee import EXAMPLE
 
-__all__ = ["KEY", "install", "problems"]
+__all__ = ["CREDENTIALS", "install", "problems"]
 
-KEY = Security(APIKeyHeader(name="X-API-Key", auto_error=False, description="A key you were given"))
-"""What the document says of authentication."""
+CREDENTIALS = [
+    Security(APIKeyHeader(name="X-API-Key", auto_error=False, description="A key you were given")),
+    Security(
+        HTTPBearer(
+            auto_error=False,
+            bearerFormat="JWT",
+            description="A token of Entra ID with the role Attrition.Predict, where it is set up",
+        )
+    ),
+]
+"""What the document says of authentication: either will do."""
 
 _DESCRIPTIONS = {
     400: "The body is no JSON",
-    401: "No known key in X-API-Key",
-    403: "The caller has no right to predictions",
+    401: "No known key in X-API-Key, and no valid token",
+    403: "The token lacks the role Attrition.Predict",
     408: "The body took too long to arrive",
     413: "The request is too long",
     415: "The body is no application/json, or packed with anything but gzip",
@@ -59,6 +68,10 @@ async def _described(
             "others are answered, and `errors` lists every place that is wrong"
         ),
     ] = "fail",
+    x_hypothetical: Annotated[
+        Literal["true", "false"],
+        Header(description="`true`: the records are nobody's, and count for drift in nothing"),
+    ] = "false",
 ) -> None:
     """Predict for each record of the array, in its order."""
 
@@ -81,7 +94,7 @@ def _predict_route(service: Service) -> APIRoute:
         methods=["POST"],
         name="predict",
         tags=["predictions"],
-        dependencies=[KEY],
+        dependencies=CREDENTIALS,
         response_model=Answer,
         response_model_exclude_unset=True,
         responses=problems(*_DESCRIPTIONS),

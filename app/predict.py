@@ -12,8 +12,8 @@ from urllib.parse import parse_qs
 import msgspec
 from starlette.types import Receive, Scope, Send
 
-from app.auth import authenticate
-from app.body import read_body
+from app.admission import admit, room_for
+from app.body import headers_of, read_body
 from app.problems import METHOD_DETAIL, ProblemError
 from app.records import Batch, InvalidRecordsError, MalformedError
 from app.service import Service
@@ -43,11 +43,13 @@ class Predict:
         exchange.route = PATH
         if scope["method"] != "POST":
             raise ProblemError(405, METHOD_DETAIL, headers={"Allow": "POST"})
-        exchange.caller = authenticate(scope, self._service.settings)
+        await admit(self._service, scope)
         report = _reports(scope["query_string"])
         require_ready(self._service)
-        batch = await self._read(await read_body(scope, receive), report=report)
-        scores = self._service.answer(batch.codes)
+        hypothetical = headers_of(scope, b"x-hypothetical") == (b"true",)
+        with room_for(self._service, scope):
+            batch = await self._read(await read_body(scope, receive), report=report)
+            scores = self._service.answer(batch.codes, hypothetical=hypothetical)
         exchange.records, exchange.outliers = len(batch.taken), scores.outliers
         answer: dict[str, Any] = {
             "release": self._service.settings.release_version,

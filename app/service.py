@@ -3,7 +3,9 @@
 import time
 from dataclasses import dataclass
 
+from app.auth import Authenticator
 from app.drift import Window
+from app.limits import InFlight, RateLimit
 from app.log import emit
 from app.metrics import Metrics
 from app.records import RecordReader
@@ -14,6 +16,9 @@ from app.settings import Settings
 from app.windows import WindowLines
 
 __all__ = ["Service"]
+
+_BODIES_BYTES = 32 * 1024 * 1024
+"""Bodies of all requests at work, while they are read and answered."""
 
 
 @dataclass(kw_only=True)
@@ -32,6 +37,9 @@ class Service:
     window: Window
     lines: WindowLines
     metrics: Metrics
+    authenticator: Authenticator
+    rate_limit: RateLimit
+    in_flight: InFlight
     draining: bool = False
 
     @classmethod
@@ -61,17 +69,23 @@ class Service:
             window=Window(release.drift, time.monotonic),
             lines=lines,
             metrics=Metrics(settings.release_version),
+            authenticator=Authenticator(settings),
+            rate_limit=RateLimit(settings.rate_limit_per_second, settings.rate_limit_burst),
+            in_flight=InFlight(settings.max_in_flight, _BODIES_BYTES),
         )
 
-    def answer(self, codes: Codes) -> Scores:
-        """Score 30 x `n_records` codes and count them: for drift, telemetry and metrics."""
+    def answer(self, codes: Codes, *, hypothetical: bool = False) -> Scores:
+        """Score 30 x `n_records` codes and count them: for drift, telemetry and metrics.
+
+        What is `hypothetical` is nobody: it counts for nothing.
+        """
         scores = (
             self.one.score(codes[:, 0].tolist())
             if len(codes[0]) == 1
             else score(self.release.classifier, self.release.outliers, codes)
         )
         records = len(scores.predictions)
-        if records:
+        if records and not hypothetical:
             counts = self.release.drift.count(codes)
             self.window.add(counts, records)
             self.lines.add(counts, scores)

@@ -13,7 +13,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from app.log import describe, emit
 from app.problems import FAILED_DETAIL, MEDIA_TYPE, ProblemError, content
 from app.service import Service
-from app.windows import SCHEMA
+from contract.telemetry import SCHEMA
 
 __all__ = ["Exchange", "Telemetry"]
 

@@ -13,14 +13,9 @@ import numpy as np
 from app.drift import Bins, Counts
 from app.log import emit
 from app.scoring import Scores
+from contract.telemetry import MINIMUM_RECORDS, SCHEMA
 
-__all__ = ["MINIMUM_RECORDS", "SCHEMA", "WindowLines"]
-
-SCHEMA = 1
-"""Version of the log lines' form, in each of them."""
-
-MINIMUM_RECORDS = 20
-"""The least that a window may be set to."""
+__all__ = ["WindowLines"]
 
 _TENTHS = 10
 

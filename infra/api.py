@@ -6,12 +6,14 @@ turns to them, by its selector; then whatever depends on this component, such as
 stage. The old release's objects go last, when nobody is sent to them any more. Whatever fails,
 everything after it has not happened.
 
-A change of the accepted keys takes the same way, so that a rotation is proved before it counts.
+A change of the accepted keys or of the API's settings takes the same way, so that it is proved
+before it counts.
 """
 
 import hashlib
-from collections.abc import Sequence
-from dataclasses import dataclass
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import pulumi
@@ -35,9 +37,10 @@ class ApiArgs:
     `namespace` is made here, and one beside it for the gateway. `image` is by digest
     ("server/repository@sha256:…") and holds the release `version`, whose bundle has the manifest
     hash `bundle_sha256`. `api_key` is a key that the API accepts, for the smoke test;
-    `accepted_sha256` are the hashes of all accepted keys, separated by commas. `hostname` is what
-    clients call; `public` lets them do so from the internet. `after` is what has to be there before
-    anything is put into the cluster.
+    `accepted_sha256` are the hashes of all accepted keys, separated by commas. `environment` is
+    what else the API is told, by the names in `app.__main__`; `asks_issuer` lets it ask for the
+    keys of an issuer of tokens. `hostname` is what clients call; `public` lets them do so from the
+    internet. `after` is what has to be there before anything is put into the cluster.
     """
 
     namespace: str
@@ -51,6 +54,8 @@ class ApiArgs:
     hostname: str
     tls: Certificate | KeyVaultCertificate
     public: bool
+    environment: Mapping[str, str] = field(default_factory=dict[str, str])
+    asks_issuer: bool = False
     after: Sequence[pulumi.Resource] = ()
 
 
@@ -103,13 +108,15 @@ class Api(pulumi.ComponentResource):
                 namespace=self._args.namespace,
                 gateway_namespace=gateway_namespace(self._args.namespace),
                 gateway_name=APP,
+                asks_issuer=self._args.asks_issuer,
                 after=self._namespace,
             ),
             opts=self._child(),
         )
 
     def _create_slot(self) -> ReleaseSlot:
-        keys = pulumi.Output.from_input(self._args.accepted_sha256).apply(_short_hash)
+        environment = json.dumps(self._args.environment, sort_keys=True)
+        settings = pulumi.Output.concat(self._args.accepted_sha256, environment).apply(_short_hash)
         return ReleaseSlot(
             f"{self._prefix}-slot",
             ReleaseSlotArgs(
@@ -117,7 +124,7 @@ class Api(pulumi.ComponentResource):
                 version=self._args.version,
                 image=self._args.image,
                 # A hash of hashes tells nothing, so that the slot need not be a secret.
-                settings=pulumi.Output.unsecret(keys),
+                settings=pulumi.Output.unsecret(settings),
             ),
             opts=self._child(),
         )
@@ -134,6 +141,7 @@ class Api(pulumi.ComponentResource):
                 bundle_sha256=self._args.bundle_sha256,
                 api_key=self._args.api_key,
                 accepted_sha256=self._args.accepted_sha256,
+                environment=self._args.environment,
                 replicas_min=self._args.replicas_min,
                 replicas_max=self._args.replicas_max,
                 after=[*self._namespace, policy],

@@ -1,7 +1,9 @@
 """Who may talk to whom in the API's namespace: nobody, then what is needed.
 
 The API answers the gateway and the smoke test, and asks nobody: a process that only reads what its
-image holds needs no way out, not even to DNS.
+image holds needs no way out, not even to DNS. Where it accepts tokens it has to ask their issuer
+for keys: then it may use DNS, and port 443 of public addresses (a network policy knows no names,
+and Entra's addresses change), but reach nothing inside the network.
 """
 
 from collections.abc import Sequence
@@ -16,18 +18,25 @@ __all__ = ["ApiPolicy", "ApiPolicyArgs"]
 
 _NAMESPACE_NAME = "kubernetes.io/metadata.name"
 _GATEWAY_NAME = "gateway.networking.k8s.io/gateway-name"
+_NOT_PUBLIC = [
+    *("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10"),
+    # The machine's metadata service, which hands out tokens, and Azure's own.
+    *("169.254.0.0/16", "168.63.129.16/32"),
+]
 
 
 @dataclass(frozen=True, kw_only=True)
 class ApiPolicyArgs:
     """The API's namespace; the gateway's, and its name, by which its pods are labelled.
 
-    `after` is what has to be there before, such as the namespace.
+    `asks_issuer` lets the API ask for the keys of an issuer of tokens. `after` is what has to be
+    there before, such as the namespace.
     """
 
     namespace: str
     gateway_namespace: str
     gateway_name: str
+    asks_issuer: bool = False
     after: Sequence[pulumi.Resource] = ()
 
 
@@ -66,6 +75,8 @@ class ApiPolicy(pulumi.ComponentResource):
                 ],
             ),
         }
+        if args.asks_issuer:
+            specs["to-issuer"] = _to_issuer()
         for role, spec in specs.items():
             networking.v1.NetworkPolicy(
                 f"{name}-{role}",
@@ -74,6 +85,33 @@ class ApiPolicy(pulumi.ComponentResource):
                 opts=pulumi.ResourceOptions(parent=self, depends_on=list(args.after)),
             )
         self.register_outputs({})
+
+
+def _to_issuer() -> networking.v1.NetworkPolicySpecArgs:
+    dns = networking.v1.NetworkPolicyPeerArgs(
+        namespace_selector=meta.v1.LabelSelectorArgs(match_labels={_NAMESPACE_NAME: "kube-system"}),
+        pod_selector=meta.v1.LabelSelectorArgs(match_labels={"k8s-app": "kube-dns"}),
+    )
+    outside = networking.v1.NetworkPolicyPeerArgs(
+        ip_block=networking.v1.IPBlockArgs(cidr="0.0.0.0/0", except_=_NOT_PUBLIC)
+    )
+    return networking.v1.NetworkPolicySpecArgs(
+        pod_selector=_pods(API),
+        policy_types=["Egress"],
+        egress=[
+            networking.v1.NetworkPolicyEgressRuleArgs(
+                to=[dns],
+                ports=[
+                    networking.v1.NetworkPolicyPortArgs(protocol=protocol, port=53)
+                    for protocol in ("UDP", "TCP")
+                ],
+            ),
+            networking.v1.NetworkPolicyEgressRuleArgs(
+                to=[outside],
+                ports=[networking.v1.NetworkPolicyPortArgs(protocol="TCP", port=443)],
+            ),
+        ],
+    )
 
 
 def _pods(component: str) -> meta.v1.LabelSelectorArgs:

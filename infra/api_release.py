@@ -5,8 +5,8 @@ for a new release Pulumi makes new objects, in the order below, and deletes the 
 end of the `up`; and if anything fails in between, it deletes nothing.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import pulumi
@@ -41,8 +41,8 @@ class ApiReleaseArgs:
 
     `slot` names everything (`infra.lifecycle.release_slot`), `image` is by digest. `api_key` is a
     key that the API accepts; `accepted_sha256` are the hashes of all accepted ones, separated by
-    commas. `after` is what has to be there before, such as the namespace, the service account in it
-    and the network policies.
+    commas, `environment` is what else the API is told. `after` is what has to be there before, such
+    as the namespace, the service account in it and the network policies.
     """
 
     slot: pulumi.Input[str]
@@ -55,6 +55,7 @@ class ApiReleaseArgs:
     accepted_sha256: pulumi.Input[str]
     replicas_min: int
     replicas_max: int
+    environment: Mapping[str, str] = field(default_factory=dict[str, str])
     after: Sequence[pulumi.Resource] = ()
 
 
@@ -112,12 +113,13 @@ class ApiRelease(pulumi.ComponentResource):
         )
 
     def _create_settings(self) -> core.v1.ConfigMap:
-        """Tell the pods what the registry says of the release: a wrong image refuses to start."""
+        """Tell the pods what config says, and the registry: a wrong image refuses to start."""
         return core.v1.ConfigMap(
             f"{self._prefix}-settings",
             metadata=self._metadata(),
             immutable=True,
             data={
+                **self._args.environment,
                 "HOST": "0.0.0.0",  # noqa: S104 - a pod's own address, behind a network policy
                 "PORT": str(PORT),
                 "RELEASE_DIR": RELEASE_DIR,

@@ -5,8 +5,8 @@ named `release` takes the place of the build stage that would ask a registry. It
 restrictions, on loopback only.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import pulumi
@@ -85,11 +85,13 @@ class LocalContainerArgs:
     """Which image to run and where it listens on 127.0.0.1.
 
     `port` 0 takes any free one. `accepted_sha256` are the hashes of the accepted API keys,
-    separated by commas. `after` is what has to be there, or proven, before it starts.
+    separated by commas, `environment` what else the API is told. `after` is what has to be there,
+    or proven, before it starts.
     """
 
     image: pulumi.Input[str]
     accepted_sha256: pulumi.Input[str]
+    environment: Mapping[str, str] = field(default_factory=dict[str, str])
     port: int = 0
     after: Sequence[pulumi.Resource] = ()
 
@@ -108,7 +110,8 @@ class LocalContainer(pulumi.ComponentResource):
             f"{name}-container",
             image=args.image,
             envs=[
-                pulumi.Output.secret(pulumi.Output.concat("API_KEY_SHA256=", args.accepted_sha256))
+                *(f"{name}={value}" for name, value in args.environment.items()),
+                pulumi.Output.secret(pulumi.Output.concat("API_KEY_SHA256=", args.accepted_sha256)),
             ],
             ports=[
                 docker.ContainerPortArgs(internal=_PORT, external=args.port or None, ip="127.0.0.1")

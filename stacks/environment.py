@@ -108,6 +108,8 @@ def compose() -> None:
             bundle_sha256=gate.bundle_sha256,
             api_key=key.key,
             accepted_sha256=key.accepted_sha256,
+            environment=settings.api_environment,
+            asks_issuer=bool(settings.entra_tenant_id),
             replicas_min=settings.replicas_min,
             replicas_max=settings.replicas_max,
             hostname=settings.hostname,

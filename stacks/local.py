@@ -142,6 +142,7 @@ def _serve_process(
             version=gate.version,
             bundle_sha256=gate.bundle_sha256,
             api_key_sha256=key.accepted_sha256,
+            environment=settings.api_environment,
             run_dir=f"{_FOLDER}/run",
             releases_dir=f"{_FOLDER}/releases",
             log_file=log_file,
@@ -213,7 +214,11 @@ def _serve_container(
     )
     candidate = LocalContainer(
         "candidate",
-        LocalContainerArgs(image=image.ref, accepted_sha256=key.accepted_sha256),
+        LocalContainerArgs(
+            image=image.ref,
+            accepted_sha256=key.accepted_sha256,
+            environment=settings.api_environment,
+        ),
     )
     smoke = SmokeTest(
         "smoke",
@@ -231,6 +236,7 @@ def _serve_container(
         LocalContainerArgs(
             image=image.ref,
             accepted_sha256=key.accepted_sha256,
+            environment=settings.api_environment,
             port=settings.api_port,
             after=[smoke],
         ),

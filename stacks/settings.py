@@ -11,6 +11,7 @@ from typing import Any
 import pulumi
 
 from infra.lifecycle.gates import Gate
+from stacks.api_settings import ApiSettings, read_api
 from stacks.reader import Reader
 
 __all__ = ["EnvironmentSettings", "LocalSettings", "SharedSettings"]
@@ -56,7 +57,7 @@ class _AzureSettings:
 
 
 @dataclass(frozen=True, kw_only=True)
-class LocalSettings(_TrainingSettings, _StageSettings):
+class LocalSettings(_TrainingSettings, _StageSettings, ApiSettings):
     """Settings of the stack `local`."""
 
     api_port: int
@@ -73,6 +74,7 @@ class LocalSettings(_TrainingSettings, _StageSettings):
         return cls(
             **_training(reader),
             **_stage(reader),
+            **read_api(reader),
             api_port=reader.integer("apiPort", 1, 65_535, example=8000),
             api_runtime=reader.choice("apiRuntime", "process", "container"),
         )
@@ -121,7 +123,7 @@ class SharedSettings(_AzureSettings, _TrainingSettings):
 
 
 @dataclass(frozen=True, kw_only=True)
-class EnvironmentSettings(_AzureSettings, _StageSettings):
+class EnvironmentSettings(_AzureSettings, _StageSettings, ApiSettings):
     """Settings of the stacks `staging` and `production`."""
 
     shared_stack: str
@@ -160,7 +162,8 @@ class EnvironmentSettings(_AzureSettings, _StageSettings):
             **_stage(reader),
             **_promotion(reader),
             **_cluster(reader),
-            **_api(reader),
+            **_serving(reader),
+            **read_api(reader),
         )
         _check_environment(reader, settings)
         return settings
@@ -319,7 +322,7 @@ def _cluster(reader: Reader) -> dict[str, Any]:
     }
 
 
-def _api(reader: Reader) -> dict[str, Any]:
+def _serving(reader: Reader) -> dict[str, Any]:
     return {
         "replicas_min": reader.integer("replicasMin", 1, 1_000, example=2),
         "replicas_max": reader.integer("replicasMax", 1, 1_000, example=6),

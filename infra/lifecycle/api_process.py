@@ -6,6 +6,7 @@ a release that fails its smoke test has never answered anybody.
 
 import secrets
 import shutil
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -34,19 +35,21 @@ class ApiProcessArgs:
     """The release to serve and the folders that its process may use.
 
     `run_dir` holds control sockets, `releases_dir` the fetched bundles; both are relative to the
-    project's folder. `api_key_sha256` is the hash of the key that callers must send.
+    project's folder. `api_key_sha256` is the hash of the key that the API accepts, `environment`
+    what else the process is told, by the names in `app.__main__`; nothing secret.
     """
 
     registry: RegistryAddress
     version: pulumi.Input[str]
     bundle_sha256: pulumi.Input[str]
     api_key_sha256: pulumi.Input[str]
+    environment: Mapping[str, str]
     run_dir: str
     releases_dir: str
     log_file: str
 
 
-_DECIDES = ("registry", "version", "bundle_sha256", "api_key_sha256", "log_file")
+_DECIDES = ("registry", "version", "bundle_sha256", "api_key_sha256", "environment", "log_file")
 
 
 class ApiProcessProvider(CredentialProvider):
@@ -108,6 +111,7 @@ def _serve(props: dict[str, Any], credentials: Credentials) -> dict[str, Any]:
     bundle = _release_dir(props)
     fetch_release(props, credentials, bundle)
     settings = {
+        **props["environment"],
         "RELEASE_DIR": str(bundle),
         "RELEASE_VERSION": props["version"],
         "RELEASE_SHA256": props["bundle_sha256"],

@@ -4,7 +4,9 @@ from pathlib import Path
 import pytest
 from app_bundles import write_bundle
 from app_client import Client
+from app_issuer import Issuer, sign
 from app_processes import KEY_SHA256, Process, Start
+from app_tokens import Asked, assert_silent
 
 from app.api import Api
 from app.service import Service
@@ -66,3 +68,20 @@ def serving(tmp_path_factory: pytest.TempPathFactory, bundle: Path) -> Iterator[
     process = Process(tmp_path_factory.mktemp("serving"), "7", bundle).start()
     yield process.wait_ready()
     process.kill()
+
+
+@pytest.fixture
+def issuer() -> Iterator[Issuer]:
+    made = Issuer()
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def asked(issuer: Issuer, capfd: pytest.CaptureFixture[str]) -> Iterator[Asked]:
+    """Give the verifier; afterwards search what it wrote for what a token held."""
+    made = Asked(issuer)
+    yield made
+    made.runner.close()
+    written = "".join(capfd.readouterr())
+    assert_silent(written, sign(issuer.v2()))

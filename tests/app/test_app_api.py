@@ -309,5 +309,5 @@ def test_the_document_says_what_the_validator_does(client: Client) -> None:
         assert limits["type"] == "integer"
     for field in CATEGORIES:
         assert tuple(items["properties"][field.name]["enum"]) == field.categories
-    assert operation["security"] == [{"APIKeyHeader": []}]
+    assert operation["security"] == [{"APIKeyHeader": []}, {"HTTPBearer": []}]
     assert client.get("/docs").status_code == 200

@@ -1,5 +1,6 @@
 """What the API puts into a cluster: valid objects, as restricted as they can be."""
 
+import ipaddress
 import re
 from collections.abc import Iterator
 from dataclasses import replace
@@ -238,6 +239,28 @@ def test_only_the_gateway_and_the_smoke_test_reach_the_api(
     assert egress["ports"] == port
 
 
+def test_the_api_may_ask_an_issuer_and_nobody_inside_the_network() -> None:
+    asking = objects(run(replace(ARGS, asks_issuer=True)))
+    policy = asking.pop("api-policy-to-issuer")
+    assert asking.keys() == objects(run()).keys()
+    validate(policy)
+    spec = policy["spec"]
+    assert spec["policyTypes"] == ["Egress"]
+    api = asking["api-release-deployment"]["spec"]["template"]["metadata"]["labels"]
+    smoke = asking["api-release-smoke-test"]["spec"]["template"]["metadata"]["labels"]
+    assert spec["podSelector"]["matchLabels"].items() <= api.items()
+    assert not spec["podSelector"]["matchLabels"].items() <= smoke.items()
+    dns, https = spec["egress"]
+    assert {(each["protocol"], each["port"]) for each in dns["ports"]} == {("UDP", 53), ("TCP", 53)}
+    assert https["ports"] == [{"protocol": "TCP", "port": 443}]
+    (to,) = https["to"]
+    inside = [ipaddress.ip_network(each) for each in to["ipBlock"]["except"]]
+    for address in ("10.0.0.1", "172.31.255.255", "192.168.1.1", "100.64.0.1", "169.254.169.254"):
+        assert any(ipaddress.ip_address(address) in each for each in inside), address
+    # login.microsoftonline.com
+    assert not any(ipaddress.ip_address("20.190.128.1") in each for each in inside)
+
+
 def test_services_reach_the_api_and_not_the_smoke_test(
     manifests: dict[str, dict[str, Any]],
 ) -> None:
@@ -266,6 +289,12 @@ def test_pods_are_told_what_the_registry_says(manifests: dict[str, dict[str, Any
     assert data["RELEASE_SHA256"] == ARGS.bundle_sha256
     assert data["RELEASE_DIR"] == RELEASE_DIR
     assert data["PORT"] == str(PORT)
+
+
+def test_pods_are_told_the_settings_and_no_setting_takes_their_address() -> None:
+    told = objects(run(replace(ARGS, environment={"DOCS_ENABLED": "false", "PORT": "1"})))
+    data = told["api-release-settings"]["data"]
+    assert (data["DOCS_ENABLED"], data["PORT"]) == ("false", str(PORT))
 
 
 def test_the_way_in_is_https_inside_the_network(

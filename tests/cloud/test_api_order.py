@@ -208,3 +208,12 @@ def test_a_change_of_the_keys_changes_the_slot_and_tells_nothing() -> None:
     assert first != second
     assert "a" * 16 not in first + second
     assert not slots[0].secrets
+
+
+def test_a_change_of_the_settings_changes_the_slot() -> None:
+    slots = [
+        run(replace(ARGS, environment=environment))["api-slot"].inputs["settings"]
+        for environment in ({}, {"A": "1"}, {"A": "2"}, {"A": "1", "B": "1"}, {"B": "1", "A": "1"})
+    ]
+    assert len(set(slots)) == 4
+    assert slots[3] == slots[4]

@@ -227,6 +227,21 @@ def test_a_certificate_of_ones_own_stays_in_its_vault() -> None:
     assert "certificate" not in program.outputs
 
 
+def test_the_pods_are_told_what_config_says_of_the_api(stack: str) -> None:
+    data = compose(stack)["api-release-settings"].inputs["data"]
+    assert data["DOCS_ENABLED"] == "true"
+    assert "ENTRA_TENANT_ID" not in data
+    assert "api-policy-to-issuer" not in {r.name for r in compose(stack).resources}
+
+
+def test_tokens_of_entra_need_a_way_to_its_keys() -> None:
+    tenant, audience = "11111111-2222-3333-4444-555555555555", "api://attrition"
+    program = compose("production", {"entraTenantId": tenant, "entraAudience": audience})
+    data = program["api-release-settings"].inputs["data"]
+    assert (data["ENTRA_TENANT_ID"], data["ENTRA_AUDIENCE"]) == (tenant, audience)
+    assert "api-policy-to-issuer" in waits_for(program, "api-release-deployment")
+
+
 @pytest.mark.parametrize("unknown", [False, True])
 def test_no_secret_is_in_clear(stack: str, unknown: bool) -> None:
     program = compose(stack, unknown=unknown)

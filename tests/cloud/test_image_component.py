@@ -260,7 +260,12 @@ class TestLocal:
     def run(self, *, port: int = 8000, unknown: bool = False) -> Recorder:
         def program() -> None:
             built = LocalImage("image", self.IMAGE)
-            args = LocalContainerArgs(image=built.ref, accepted_sha256="a" * 64, port=port)
+            args = LocalContainerArgs(
+                image=built.ref,
+                accepted_sha256="a" * 64,
+                environment={"MAX_IN_FLIGHT": "7"},
+                port=port,
+            )
             container = LocalContainer("api", args)
             pulumi.export("url", container.url)
             pulumi.export("ref", built.ref)

@@ -356,6 +356,7 @@ def api(**changes: Any) -> dict[str, Any]:
         "version": "1",
         "bundle_sha256": "b" * 64,
         "api_key_sha256": "c" * 64,
+        "environment": {"MAX_IN_FLIGHT": "7", "HOST": "never"},
         "run_dir": RUN,
         "releases_dir": "releases",
         "log_file": "api.log",
@@ -378,7 +379,9 @@ def served(news: dict[str, Any]) -> dict[str, Any]:
 def test_a_generation_is_decided_by_release_key_log_and_code(project: Path) -> None:
     first = checked(api())["generation"]
     assert checked(api(run_dir="other", releases_dir="other"))["generation"] == first
-    decides = ("registry", "version", "bundle_sha256", "api_key_sha256", "log_file")
+    decides = (
+        *("registry", "version", "bundle_sha256", "api_key_sha256", "environment", "log_file"),
+    )
     others = {checked(api(**{key: "x"}))["generation"] for key in decides}
     for package in ("app", "contract"):
         (project / package / "new.py").write_text("")
@@ -414,6 +417,7 @@ def test_a_release_is_fetched_and_served_with_its_settings(released: dict[str, A
         "RELEASE_SHA256": released["bundle_sha256"],
         "API_KEY_SHA256": released["api_key_sha256"],
         "HOST": "127.0.0.1",
+        "MAX_IN_FLIGHT": "7",
     }
     assert wanted.items() <= environment.items()
     assert API.diff("id", outs, checked(released)).changes is False

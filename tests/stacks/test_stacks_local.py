@@ -26,6 +26,13 @@ RESOURCES = {
 }
 """Part of every stack's state: a change here strands resources that exist."""
 
+API_ENVIRONMENT = {
+    "RATE_LIMIT_PER_SECOND": "100",
+    "RATE_LIMIT_BURST": "200",
+    "MAX_IN_FLIGHT": "64",
+    "DOCS_ENABLED": "true",
+}
+
 
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
@@ -109,6 +116,7 @@ def test_the_api_serves_the_release_that_passed(program: Recorder, folder: Path)
         "version": "3",
         "bundle_sha256": "b3",
         "api_key_sha256": "hash-of-the-key",
+        "environment": API_ENVIRONMENT,
         "run_dir": ".local/run",
         "releases_dir": ".local/releases",
         "log_file": ".local/logs/api.log",
@@ -155,6 +163,7 @@ def test_config_reaches_the_resources(config: dict[str, str], folder: Path) -> N
         "retrain": "again",
         "gates": '[{"metric": "m", "at_most": 1}]',
         "apiPort": "8001",
+        "apiDocs": "false",
     }
     program = run({**config, **{f"{PROJECT}:{key}": value for key, value in changes.items()}})
     training = program["training"].inputs
@@ -164,6 +173,7 @@ def test_config_reaches_the_resources(config: dict[str, str], folder: Path) -> N
     assert training["retrain"] == "again"
     assert program["gate"].inputs["gates"] == [{"metric": "m", "at_most": 1.0}]
     assert program["traffic"].inputs["port"] == 8001.0
+    assert program["api"].inputs["environment"]["DOCS_ENABLED"] == "false"
 
 
 def test_a_pinned_release_is_judged_without_waiting_for_training(
@@ -313,6 +323,9 @@ def test_a_container_is_built_from_the_release_that_passed(contained: Recorder) 
     }
     (port,) = contained["api-container"].inputs["ports"]
     assert (port["external"], port["ip"]) == (8010.0, "127.0.0.1")
+    for name in ("candidate-container", "api-container"):
+        told = {f"{key}={value}" for key, value in API_ENVIRONMENT.items()}
+        assert told < set(known(contained[name].inputs["envs"]))
 
 
 def test_a_container_passes_the_same_smoke_test_before_the_stage_moves(

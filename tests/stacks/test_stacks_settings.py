@@ -3,11 +3,13 @@
 import json
 import re
 from dataclasses import FrozenInstanceError, fields
+from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
+from app.settings import Settings
 from engine.project import load
 from infra.lifecycle.gates import Gate
 from stacks.reader import SettingsError
@@ -69,6 +71,12 @@ def test_the_defaults_are_valid_settings(config: dict[str, str]) -> None:
         release_reason="",
         api_port=8000,
         api_runtime="process",
+        entra_tenant_id="",
+        entra_audience="",
+        rate_limit_per_second=100,
+        rate_limit_burst=200,
+        max_in_flight=64,
+        api_docs=True,
     )
 
 
@@ -147,6 +155,47 @@ def test_keys_of_other_namespaces_are_not_ours(config: dict[str, str]) -> None:
     assert settings(config)
 
 
+# What the API is told
+
+
+def test_the_api_accepts_keys_alone_unless_told_otherwise(config: dict[str, str]) -> None:
+    assert settings(config).api_environment == {
+        "RATE_LIMIT_PER_SECOND": "100",
+        "RATE_LIMIT_BURST": "200",
+        "MAX_IN_FLIGHT": "64",
+        "DOCS_ENABLED": "true",
+    }
+
+
+def test_the_process_takes_what_every_stack_tells_it(tmp_path: Path) -> None:
+    changes: dict[str, Any] = {
+        "entraTenantId": GUID,
+        "entraAudience": f"api://hr, {GUID}",
+        "rateLimitPerSecond": "7",
+        "rateLimitBurst": "8",
+        "maxInFlight": "9",
+        "apiDocs": "false",
+    }
+    for stack in ("local", "staging"):
+        told = read(stack, CONFIG[stack], **changes).api_environment
+        release = {"RELEASE_DIR": str(tmp_path), "RELEASE_VERSION": "7"}
+        found = Settings.from_environment({**release, **told})
+        assert found.entra is not None
+        assert (found.entra.tenant_id, found.entra.audiences) == (GUID, {"api://hr", GUID})
+        assert (found.rate_limit_per_second, found.rate_limit_burst) == (7, 8)
+        assert (found.max_in_flight, found.docs_enabled) == (9, False)
+
+
+def test_the_process_has_the_same_defaults(config: dict[str, str], tmp_path: Path) -> None:
+    required = {
+        "RELEASE_DIR": str(tmp_path),
+        "RELEASE_VERSION": "7",
+        "API_KEY_SHA256": "ab" * 32,
+    }
+    told = settings(config).api_environment
+    assert Settings.from_environment({**required, **told}) == Settings.from_environment(required)
+
+
 # Wrong values
 
 
@@ -156,6 +205,7 @@ MINUTES = "must be a whole number from 1 to 1440"
 VERSION = "must be a version number of the registered model, or empty"
 GATES = "must be a list of objects with `metric` and at least one of at_least, at_most, max_drop"
 
+GUID = "11111111-2222-3333-4444-55555555aaaa"
 WHOLE = "must be a whole number from "
 CLOUD_WRONG: list[tuple[str, str | None, str]] = [
     ("location", "West Europe", "must be an Azure region"),
@@ -196,6 +246,11 @@ CLOUD_WRONG: list[tuple[str, str | None, str]] = [
     ("tlsKeyVaultCertificate", "attrition", "must be the identifier of a Key Vault certificate"),
     ("tlsKeyVaultId", "contoso", "must be the resource id of a Key Vault"),
     ("apiRuntime", "vm", "must be one of process, container"),
+    *(("entraTenantId", v, "must be the tenant's id, a GUID") for v in ("contoso.com", "common")),
+    *(("entraAudience", v, "must be the API's application id") for v in ("a b", "a,", "a,,b", ",")),
+    *((f"rateLimit{end}", v, WHOLE) for end in ("PerSecond", "Burst") for v in ("0", "1e3", None)),
+    ("maxInFlight", "10001", WHOLE + "1 to 10000"),
+    *(("apiDocs", value, "must be true or false") for value in ("on", "", None)),
     ("releaseReason", "two\nlines", "must be at most 300 characters on one line"),
 ]
 WRONG: list[tuple[str, str | None, str]] = [
@@ -260,6 +315,8 @@ def test_the_example_in_an_error_can_be_pasted(key: str) -> None:
         "tlsKeyVaultId": {"tlsKeyVaultCertificate": "https://v.example/certificates/c"},
         "tlsKeyVaultCertificate": {"tlsKeyVaultId": "/subscriptions/s/vaults/v"},
         "promoteFrom": {"registryStage": "production"},
+        "entraTenantId": {"entraAudience": "api://attrition"},
+        "entraAudience": {"entraTenantId": "00000000-0000-0000-0000-000000000000"},
     }.get(key, {})
     assert read(stack, CONFIG[stack], **{**partner, key: text})
 
@@ -271,7 +328,7 @@ def test_an_unknown_key_is_refused_with_those_that_are_known(
     with pytest.raises(SettingsError) as caught:
         settings(config, **{key: "8001"})
     assert f"config key {PROJECT}:{key} (Pulumi.local.yaml) is not a setting" in str(caught.value)
-    assert "known are apiPort, apiRuntime, dataset, gates, releaseReason, " in str(caught.value)
+    assert "known are apiDocs, apiPort, apiRuntime, dataset, entraAudience, " in str(caught.value)
 
 
 @pytest.mark.parametrize("bound", ["NaN", "Infinity"])
@@ -309,6 +366,8 @@ def test_a_key_of_another_stack_is_refused(stack: str, key: str, value: str) -> 
             {"tlsKeyVaultCertificate": "https://v.example/certificates/c"},
             "must be set together with tlsKeyVaultCertificate",
         ),
+        ("entraAudience", {"entraAudience": "api://hr"}, "must be set together with entraTenantId"),
+        ("entraAudience", {"entraTenantId": GUID}, "must be set together with entraTenantId"),
     ],
 )
 def test_keys_that_contradict_are_refused(key: str, changes: dict[str, str], expected: str) -> None:

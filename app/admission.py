@@ -1,0 +1,56 @@
+"""Who is let in, and for how much at once: what every request passes before anything is read."""
+
+from collections.abc import Generator
+from contextlib import contextmanager
+
+from starlette.types import Scope
+
+from app.body import MAX_BODY_BYTES, headers_of
+from app.caller import AuthenticationError
+from app.problems import ProblemError
+from app.service import Service
+
+__all__ = ["admit", "room_for"]
+
+
+async def admit(service: Service, scope: Scope) -> None:
+    """Tell who asks, and note it on the exchange.
+
+    Raises:
+        ProblemError: of status 401, 403, 429 or 503.
+    """
+    try:
+        caller = await service.authenticator.authenticate(scope["headers"])
+    except AuthenticationError as error:
+        raise ProblemError(error.status, error.detail, headers=error.headers) from None
+    scope["state"]["exchange"].caller = caller.id
+    wait = service.rate_limit.take(caller.id)
+    if wait is not None:
+        raise ProblemError(429, "more requests than agreed", headers={"Retry-After": str(wait)})
+
+
+@contextmanager
+def room_for(service: Service, scope: Scope) -> Generator[None]:
+    """Count a request, and the body that it is about to send, among those at work.
+
+    Raises:
+        ProblemError: of status 503: as many are at work as there is room for.
+    """
+    (length,) = headers_of(scope, b"content-length")
+    known = length is not None and length.isdigit()
+    size = min(int(length), MAX_BODY_BYTES) if known and length else MAX_BODY_BYTES
+    work = service.in_flight
+    if (wait := work.enter()) is not None:
+        raise _busy(wait)
+    if (wait := work.hold(size)) is not None:
+        work.leave()
+        raise _busy(wait)
+    try:
+        yield
+    finally:
+        work.leave(size)
+
+
+def _busy(wait: int) -> ProblemError:
+    detail = "as much is being answered as there is room for"
+    return ProblemError(503, detail, headers={"Retry-After": str(wait)})
