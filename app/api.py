@@ -6,7 +6,7 @@ from fastapi import APIRouter, FastAPI, HTTPException
 from fastapi.responses import JSONResponse
 from fastapi.telemetry import TelemetryConfig
 
-from app import problems
+from app import page, problems
 from app.auth import Authenticated
 from app.deps import MAX_BODY_BYTES, Records, ServiceDep
 from app.models import MAX_RECORDS, Answer, Problem, ReleaseAnswer, request_schema
@@ -61,6 +61,7 @@ def create_app(service: Service) -> FastAPI:
     app.state.service = service
     app.include_router(_predictions)
     app.include_router(_health)
+    app.router.routes.extend(page.routes(MAX_RECORDS))
     problems.install(app)
     app.add_middleware(Telemetry, service=service)
     return app
