@@ -3,7 +3,7 @@
 import { Refusal, predict } from "./client.js";
 import { byId, el, focusOn } from "./dom.js";
 import { variations, worthTelling } from "./whatif.js";
-import { decision, fieldLabel, percent, points, valueLabel } from "./words.js";
+import { changeLabel, decision, fieldLabel, percent, points } from "./words.js";
 
 const CAUTION =
   "These are associations in past data, not causes: a change may do nothing, or the opposite. " +
@@ -69,21 +69,13 @@ function changesTable(record, before, changes) {
         "th",
         { scope: "row" },
         el("span", { text: fieldLabel(change.field) }),
-        el("span", { class: "value", text: `${valueLabel(change.field, record[change.field])} → ${newValue(record, change)}` }),
+        el("span", { class: "value", text: changeLabel(change.field, record[change.field], change.value) }),
       ),
       el("td", {}, percent(change.prediction.attrition_probability), el("span", { class: "value", text: `${points(change.move)} points` })),
       el("td", {}, decisionCell(before, change)),
     ),
   );
   return el("table", { class: "changes-table" }, el("thead", {}, el("tr", {}, ...head)), el("tbody", {}, ...rows));
-}
-
-function newValue(record, { field, value }) {
-  const label = valueLabel(field, value);
-  const before = record[field];
-  if (field !== "MonthlyIncome") return label;
-  const share = Math.round(100 * (value / before - 1));
-  return `${label} (${share < 0 ? "−" : "+"}${Math.abs(share)}%)`;
 }
 
 function decisionCell(before, change) {

@@ -3,6 +3,7 @@
 import contract from "./contract.js";
 import { byId, el } from "./dom.js";
 import { toValue } from "./records.js";
+import { expectedLabel } from "./words.js";
 
 const ASKED = contract.fields.filter((field) => field.asked);
 
@@ -40,7 +41,7 @@ export function showFieldErrors(errors) {
   const expected = new Map(errors.map((error) => [error.field, error.expected]));
   for (const { name } of ASKED) {
     const text = expected.get(name);
-    byId(`error-${name}`).textContent = text ? `Expected: ${text}` : "";
+    byId(`error-${name}`).textContent = text ? `Expected: ${expectedLabel(name, text)}` : "";
     if (text) inputOf(name).setAttribute("aria-invalid", "true");
     else inputOf(name).removeAttribute("aria-invalid");
   }

@@ -31,6 +31,7 @@ function open(id) {
   byId("several").checked = id === "several";
   byId("one-form").hidden = id !== "one";
   byId("several-form").hidden = id !== "several";
+  byId("columns").classList.toggle("wide", id === "several");
   reset("Nothing has been asked yet.");
 }
 

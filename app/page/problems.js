@@ -2,7 +2,7 @@
 
 import { byId, el, focusOn } from "./dom.js";
 import { inputOf, showFieldErrors } from "./form.js";
-import { count, fieldLabel } from "./words.js";
+import { count, expectedLabel, fieldLabel } from "./words.js";
 
 const SHOWN = 100;
 
@@ -35,7 +35,7 @@ export function showFormProblems(message, errors) {
     const name = input
       ? el("button", { type: "button", class: "link", text: label, onclick: () => input.focus() })
       : label;
-    return el("li", {}, name, `: ${error.expected}`);
+    return el("li", {}, name, `: ${input ? expectedLabel(error.field, error.expected) : error.expected}`);
   });
   show(message, el("ul", {}, ...items));
 }

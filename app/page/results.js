@@ -13,11 +13,11 @@ const FILE_NAME = "attrition-answers.csv";
 
 const COLUMNS = [
   { title: "Record", key: (row) => row.index, cell: recordCell },
-  { title: "Probability", key: (row) => -row.prediction.attrition_probability, cell: (row) => percent(row.prediction.attrition_probability) },
-  { title: "Interval", key: (row) => row.prediction.interval[1] - row.prediction.interval[0], cell: (row) => interval(row.prediction.interval) },
+  { title: "Probability", key: (row) => row.prediction.attrition_probability, cell: (row) => percent(row.prediction.attrition_probability), largestFirst: true },
+  { title: "Interval", key: (row) => widthOf(row.prediction.interval), cell: (row) => interval(row.prediction.interval) },
   { title: "Decision", key: (row) => Object.keys(DECISIONS).indexOf(row.prediction.decision), cell: decisionCell },
-  { title: "Usual", key: (row) => -row.prediction.outlier.is_outlier, cell: (row) => (row.prediction.outlier.is_outlier ? "No" : "Yes") },
-  { title: "First reason", key: (row) => fieldLabel(row.prediction.reasons[0]?.feature ?? ""), cell: (row) => fieldLabel(row.prediction.reasons[0]?.feature ?? "") },
+  { title: "Usual", key: (row) => Number(!row.prediction.outlier.is_outlier), cell: (row) => (row.prediction.outlier.is_outlier ? "No" : "Yes") },
+  { title: "First reason", key: firstReason, cell: firstReason },
 ];
 
 /** Take the answers away. */
@@ -44,7 +44,7 @@ export function showMany(answer, records, places, keyOf) {
   const details = el("div", { id: "details" });
   const choose = (row, button) => showDetails(details, row, button, keyOf);
   byId("results").replaceChildren(
-    el("p", { class: "counts", text: summary(rows) }),
+    el("p", { class: "counts" }, ...summary(rows)),
     el("p", { class: "buttons" }, el("button", { type: "button", text: "Download the answers (CSV)", onclick: () => download(answer, rows) })),
     sortableTable(rows, choose),
     details,
@@ -54,7 +54,7 @@ export function showMany(answer, records, places, keyOf) {
 
 function summary(rows) {
   const tally = (name) => rows.filter((row) => row.prediction.decision === name).length;
-  return Object.entries(DECISIONS).map(([name, words]) => `${words.mark} ${words.name}: ${tally(name)}`).join("   ");
+  return Object.entries(DECISIONS).map(([name, words]) => el("span", { text: `${words.mark} ${words.name}: ${tally(name)} ` }));
 }
 
 function about(answer) {
@@ -82,16 +82,16 @@ function sortableTable(rows, choose) {
   );
 
   function sortBy(column) {
-    descending = column === by ? !descending : false;
+    descending = column === by ? !descending : Boolean(column.largestFirst);
     by = column;
     sorted = rows.toSorted((a, b) => (descending ? -1 : 1) * compare(by.key(a), by.key(b)));
-    byId("status").textContent = `Sorted by ${by.title.toLowerCase()}${descending ? ", the other way round" : ""}.`;
+    byId("status").textContent = `Sorted by ${by.title.toLowerCase()}, ${descending ? "descending" : "ascending"}.`;
     draw();
   }
 
   function draw() {
     heads.forEach((head, at) => {
-      if (COLUMNS[at] === by) head.setAttribute("aria-sort", ariaSort(by, descending));
+      if (COLUMNS[at] === by) head.setAttribute("aria-sort", descending ? "descending" : "ascending");
       else head.removeAttribute("aria-sort");
     });
     body.replaceChildren(...sorted.slice(0, shown).map((row) => rowOf(row, choose)));
@@ -106,12 +106,6 @@ function sortableTable(rows, choose) {
   return el("div", {}, scroll, more);
 }
 
-// A negative key sorts the largest first: that is a descending column.
-function ariaSort(column, descending) {
-  const isNegative = column.title === "Probability" || column.title === "Usual";
-  return isNegative === descending ? "ascending" : "descending";
-}
-
 function compare(a, b) {
   return typeof a === "string" ? a.localeCompare(b) : a - b;
 }
@@ -124,6 +118,14 @@ function recordCell(row, choose) {
   const text = row.place?.id ? `${row.index + 1}: employee ${row.place.id}` : `${row.index + 1}`;
   const button = el("button", { type: "button", class: "link", text, "aria-label": `Details of record ${text}`, onclick: () => choose(row, button) });
   return button;
+}
+
+function widthOf([low, high]) {
+  return high - low;
+}
+
+function firstReason(row) {
+  return fieldLabel(row.prediction.reasons[0]?.feature ?? "");
 }
 
 function decisionCell(row) {

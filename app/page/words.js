@@ -7,6 +7,7 @@ const PERCENT = new Intl.NumberFormat("en", { style: "percent", minimumFractionD
 const POINTS = new Intl.NumberFormat("en", { minimumFractionDigits: 1, maximumFractionDigits: 1 });
 const CONTRIBUTION = new Intl.NumberFormat("en", { minimumFractionDigits: 2, maximumFractionDigits: 2 });
 const WHOLE = new Intl.NumberFormat("en");
+const ONE = { years: "year", miles: "mile", companies: "company", times: "time" };
 
 export const DECISIONS = {
   at_risk: { mark: "▲", name: "At risk", why: "Even the lower end of the interval is at the release's threshold or above." },
@@ -25,7 +26,16 @@ export function valueLabel(name, value) {
   const option = field?.options?.find((each) => each.value === value);
   if (option) return option.label;
   if (typeof value !== "number") return String(value ?? "not given");
-  return field ? `${WHOLE.format(value)} ${field.unit}` : WHOLE.format(value);
+  return field ? `${WHOLE.format(value)} ${unitOf(field, value)}` : WHOLE.format(value);
+}
+
+/** Say the change of a field from one value to another, with its unit once. */
+export function changeLabel(name, before, after) {
+  const isPlain = typeof before === "number" && !FIELDS.get(name)?.options;
+  const share = Math.round(100 * (after / before - 1));
+  return isPlain
+    ? `${WHOLE.format(before)} → ${valueLabel(name, after)} (${signed(share, WHOLE)}%)`
+    : `${valueLabel(name, before)} → ${valueLabel(name, after)}`;
 }
 
 /** Say a decision; `why` gives its reason for this answer. */
@@ -61,6 +71,11 @@ export function contribution(number) {
   return signed(number, CONTRIBUTION);
 }
 
+/** Say what belongs into a field of the form; `expected` is how the service says it. */
+export function expectedLabel(name, expected) {
+  return FIELDS.get(name)?.options ? "one of the list" : expected;
+}
+
 /** Say how many there are of something. */
 export function count(number, one, many = `${one}s`) {
   return `${WHOLE.format(number)} ${number === 1 ? one : many}`;
@@ -79,6 +94,10 @@ export function driftSentence(drift) {
     default:
       return null;
   }
+}
+
+function unitOf({ unit }, value) {
+  return value === 1 ? (ONE[unit] ?? unit) : unit;
 }
 
 function signed(number, format) {
