@@ -77,7 +77,7 @@ function refusal(response, content) {
   const wait = retryAfter(response.headers.get("Retry-After"));
   switch (response.status) {
     case 401:
-      return new Refusal("The service does not know this API key. Check that it is complete.", { field: "key" });
+      return new Refusal("The service does not know this key or token. Check that it is complete and not expired.", { field: "key" });
     case 403:
       return new Refusal("This key or token may not ask for predictions. Ask the service's operator for access.", { field: "key" });
     case 413:

@@ -5,6 +5,7 @@ import pytest
 from app_bundles import write_bundle
 from app_client import Client
 from app_processes import KEY_SHA256, Process, Start
+from page_browser import Browser
 
 from app.api import create_app
 from app.service import Service
@@ -66,3 +67,21 @@ def serving(tmp_path_factory: pytest.TempPathFactory, bundle: Path) -> Iterator[
     process = Process(tmp_path_factory.mktemp("serving"), "7", bundle).start()
     yield process.wait_ready()
     process.kill()
+
+
+@pytest.fixture(scope="session")
+def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
+    browser = Browser(tmp_path_factory.mktemp("browser"))
+    yield browser
+    browser.quit()
+
+
+@pytest.fixture
+def page(browser: Browser, serving: Process) -> Iterator[Browser]:
+    """The page, just opened; no test may end with a complaint of the browser."""
+    browser.look(1280, dark=False)
+    browser.open(serving.ask("status")["private_url"])
+    yield browser
+    assert browser.violations() == []
+    # A refusal is a status that the browser tells of too.
+    assert [line for line in browser.console() if "Failed to load resource" not in line] == []

@@ -115,7 +115,9 @@ def test_the_document_has_no_inline_script_or_style(client: Client) -> None:
 
 def test_what_the_files_refer_to_is_there(client: Client) -> None:
     document = Tags(client.get("/").text)
-    found = {str(a.get("src") or a.get("href")) for t, a in document.tags if t in ("script", "link")}
+    found = {
+        str(a.get("src") or a.get("href")) for t, a in document.tags if t in ("script", "link")
+    }
     for name in SCRIPTS:
         text = (FOLDER / name).read_text()
         found |= {f"/page/{module}" for module in re.findall(r'from "\./([^"]+)"', text)}
@@ -178,6 +180,8 @@ def test_what_is_asked_and_what_is_changed(client: Client) -> None:
     assert unasked == {"Gender", "MaritalStatus"}
     changed = {field["name"] for field in fields if field["actionable"]}
     assert changed.isdisjoint(employee.PROTECTED)
-    past = {field.name for field in employee.INTEGERS if field.unit in ("years", "times", "companies")}
+    past = {
+        field.name for field in employee.INTEGERS if field.unit in ("years", "times", "companies")
+    }
     assert changed.isdisjoint({*past, "PerformanceRating", "PercentSalaryHike", "Education"})
     assert changed >= {"OverTime", "MonthlyIncome", "BusinessTravel", "StockOptionLevel"}
