@@ -38,7 +38,7 @@ function usual(record, outlier) {
   }
   if (outlier.features.length) {
     const items = outlier.features.map((name) => el("li", { text: `${fieldLabel(name)}: ${valueLabel(name, record[name])}` }));
-    said.push(el("p", { text: "What makes it so:" }), el("ul", {}, ...items));
+    said.push(el("p", { text: "The fields that make it so:" }), el("ul", {}, ...items));
   }
   return said;
 }

@@ -1,5 +1,8 @@
 """A real headless Chromium for tests of the page, used by its keyboard alone, and what it saw."""
 
+# selenium is typed in part (4.51.0, 2026-11).
+# pyright: reportUnknownMemberType=false
+
 import json
 import shutil
 import time

@@ -258,12 +258,10 @@ def test_too_many_requests_says_when_to_come_back(page: Browser) -> None:
 )
 def test_drift_is_said_in_words(page: Browser, drift: Any, words: list[str]) -> None:
     whole = {"release": "7", "predictions": [answer(record())], "drift": drift}
-    page.driver.execute_async_script(
-        """const [answer, record, done] = arguments;
-           import("/page/results.js").then((results) => {
-             results.showOne(answer, record, () => "");
-             done();
-           });""",
+    page.run(
+        """const [answer, record] = arguments;
+           return import("/page/results.js").then(
+             (results) => results.showOne(answer, record, () => ""));""",
         whole,
         record(),
     )
