@@ -6,16 +6,16 @@ alone; the policy below leaves it no other host to speak to, whatever finds its 
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
 from app.page_fields import describe_record
-from app.problems import problem
 
 __all__ = ["CONTENT_SECURITY_POLICY", "FOLDER", "routes"]
 
@@ -67,7 +67,7 @@ class _File:
         return Response(self.content, headers=self.headers)
 
 
-def routes(max_records: int) -> list[Route]:
+def routes(max_records: int) -> Sequence[Route]:
     """Read the page and return the routes that serve it; `max_records` is a request's limit.
 
     Raises:
@@ -86,9 +86,14 @@ def routes(max_records: int) -> list[Route]:
 
     async def part(request: Request) -> Response:
         file = files.get(request.path_params["file"])
-        return file.answer(request) if file else problem(404, "the page has no such file")
+        if not file:
+            raise HTTPException(404, "the page has no such file")
+        return file.answer(request)
 
-    return [Route("/", page), Route("/page/{file}", part)]
+    return (
+        Route("/", page, include_in_schema=False),
+        Route("/page/{file}", part, include_in_schema=False),
+    )
 
 
 def _file(name: str, content: bytes) -> _File:
