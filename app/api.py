@@ -9,10 +9,10 @@ from fastapi.responses import JSONResponse, PlainTextResponse, Response
 from fastapi.telemetry import TelemetryConfig
 from starlette.types import Receive, Scope, Send
 
-from app import docs, document, problems
+from app import docs, document, page, problems
 from app.admission import admit
 from app.metrics import CONTENT_TYPE
-from app.models import DriftAnswer, ReleaseAnswer
+from app.models import MAX_RECORDS, DriftAnswer, ReleaseAnswer
 from app.predict import PATH, Predict, require_ready
 from app.service import Service
 from app.telemetry import Telemetry
@@ -74,6 +74,7 @@ def _fastapi(service: Service) -> FastAPI:
     document.install(app, service)
     if service.settings.docs_enabled:
         app.router.routes.extend(docs.routes(app.openapi))
+    app.router.routes.extend(page.routes(MAX_RECORDS))
     problems.install(app)
     return app
 

@@ -27,10 +27,13 @@ class CodeError(Exception):
     """A package of the project is not where it should be; the message says which and where."""
 
 
-def code_sha256(packages: Iterable[str], root: Path | None = None) -> str:
+def code_sha256(
+    packages: Iterable[str], root: Path | None = None, *, patterns: Iterable[str] = ("*.py",)
+) -> str:
     """Hash the Python files of `packages` (folders in `root`, or where we are): 64 hex digits.
 
-    Names and contents count, dates and byte code do not; line ends count as written.
+    `patterns` say which files count, at any depth, where it is not Python alone. Names and contents
+    count, dates and byte code do not; line ends count as written.
 
     Raises:
         CodeError: a package is not there, so that its code could change unseen.
@@ -40,7 +43,8 @@ def code_sha256(packages: Iterable[str], root: Path | None = None) -> str:
     for package in sorted(packages):
         if not (root / package).is_dir():
             raise CodeError(f"there is no folder {package!r} in {root.absolute()} to hash")
-        for path in sorted((root / package).rglob("*.py")):
+        found = {path for pattern in patterns for path in (root / package).rglob(pattern)}
+        for path in sorted(path for path in found if path.is_file()):
             name = path.relative_to(root).as_posix()
             digest.update(f"{name}\0{path.stat().st_size}\0".encode())
             digest.update(path.read_bytes())

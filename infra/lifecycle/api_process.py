@@ -49,6 +49,10 @@ class ApiProcessArgs:
     log_file: str
 
 
+_CODE = ("app", "contract")
+_SERVED = ("*.py", "page/*")
+"""Files that a process reads once: its code, and the page that it serves."""
+
 _DECIDES = ("registry", "version", "bundle_sha256", "api_key_sha256", "environment", "log_file")
 
 
@@ -60,7 +64,7 @@ class ApiProcessProvider(CredentialProvider):
         decides = {key: news[key] for key in _DECIDES}
         if contains_unknowns(decides):
             return CheckResult(news, [])
-        generation = fingerprint(code=code_sha256(("app", "contract")), **decides)
+        generation = fingerprint(code=code_sha256(_CODE, patterns=_SERVED), **decides)
         return CheckResult({**news, "generation": generation}, [])
 
     def diff(self, _id: str, olds: dict[str, Any], news: dict[str, Any]) -> DiffResult:

@@ -7,6 +7,7 @@ from app_client import Client
 from app_issuer import Issuer, sign
 from app_processes import KEY_SHA256, Process, Start
 from app_tokens import Asked, assert_silent
+from page_browser import Browser
 
 from app.api import Api
 from app.service import Service
@@ -85,3 +86,21 @@ def asked(issuer: Issuer, capfd: pytest.CaptureFixture[str]) -> Iterator[Asked]:
     made.runner.close()
     written = "".join(capfd.readouterr())
     assert_silent(written, sign(issuer.v2()))
+
+
+@pytest.fixture(scope="session")
+def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
+    browser = Browser(tmp_path_factory.mktemp("browser"))
+    yield browser
+    browser.quit()
+
+
+@pytest.fixture
+def page(browser: Browser, serving: Process) -> Iterator[Browser]:
+    """The page, just opened; no test may end with a complaint of the browser."""
+    browser.look(1280, dark=False)
+    browser.open(serving.ask("status")["private_url"])
+    yield browser
+    assert browser.violations() == []
+    # A refusal is a status that the browser tells of too.
+    assert [line for line in browser.console() if "Failed to load resource" not in line] == []

@@ -17,7 +17,7 @@ from app_issuer import APPLICATION, AUDIENCE, AUDIENCE_URI, TENANT, Issuer, sign
 from app_processes import KEY, ROOT, Start
 from app_tokens import Clock, assert_silent
 
-from app.api import create_app
+from app.api import Api
 from app.auth import MAX_KEY_BYTES, Authenticator
 from app.caller import AuthenticationError, Caller
 from app.entra import MAX_TOKEN_BYTES
@@ -246,7 +246,7 @@ def test_refusals_are_limited_and_accepted_callers_do_not_notice(
 
 def test_a_request_is_let_in_by_a_token(service: Service, issuer: Issuer) -> None:
     service.settings = replace(service.settings, entra=issuer.settings)
-    client = Client(create_app(service))
+    client = Client(Api(service))
 
     def ask(token: bytes) -> httpx.Response:
         authorization = {"Authorization": f"Bearer {token.decode()}"}

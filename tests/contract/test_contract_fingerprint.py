@@ -90,6 +90,19 @@ def test_the_order_of_names_does_not_count_and_every_value_does() -> None:
     assert len(set(values)) == len(values)
 
 
+def test_other_files_count_where_a_pattern_says_so(package: Path) -> None:
+    def served() -> str:
+        return code_sha256(["one"], patterns=("*.py", "page/*"))
+
+    before = served()
+    assert before == code_sha256(["one"])
+    (package / "notes.md").write_text("x")
+    (package / "page" / "folder").mkdir(parents=True)
+    assert served() == before
+    (package / "page" / "page.css").write_text("x")
+    assert served() != before
+
+
 def test_a_package_that_is_not_there_is_an_error() -> None:
     with pytest.raises(CodeError, match=r"no folder 'missing' in .* to hash"):
         code_sha256(["one", "missing"])

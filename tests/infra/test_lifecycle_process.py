@@ -386,7 +386,10 @@ def test_a_generation_is_decided_by_release_key_log_and_code(project: Path) -> N
     for package in ("app", "contract"):
         (project / package / "new.py").write_text("")
         others.add(checked(api())["generation"])
-    assert len(others - {first}) == len(decides) + 2
+    (project / "app" / "page").mkdir(exist_ok=True)
+    (project / "app" / "page" / "new.css").write_text("")
+    others.add(checked(api())["generation"])
+    assert len(others - {first}) == len(decides) + 3
 
 
 @pytest.mark.parametrize(
