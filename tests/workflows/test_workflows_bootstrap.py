@@ -1,10 +1,9 @@
-"""`bootstrap/bootstrap.sh` on an Azure that remembers: what it makes, that twice is once, dry runs."""
+"""`bootstrap/bootstrap.sh` on an Azure that remembers: what it makes, twice is once, dry runs."""
 
 import json
 import re
 import shlex
 import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -35,13 +34,13 @@ class Azure:
         empty = {name: [] for name in ("providers", "resources", "roles", "keys", "replicated")}
         self.file.write_text(json.dumps({**empty, "apps": {}, "file": str(self.file)}))
         run = (
-            "import subprocess\n"
-            f"made = subprocess.run([sys.executable, {workflows_azure.__file__!r},"
-            f" {str(self.file)!r}, *arguments], capture_output=True, text=True)\n"
-            "sys.stdout.write(made.stdout); sys.stderr.write(made.stderr)\n"
-            "sys.exit(made.returncode)"
+            f"sys.path.insert(0, {str(Path(__file__).parent)!r})\n"
+            "import workflows_azure\n"
+            f"sys.stdout.write(workflows_azure.carry_out(Path({str(self.file)!r}), arguments))\n"
+            "sys.exit(0)"
         )
         commands.answer("az ", code=run)
+        commands.answer("gh api users/LOGIN", stdout="99\n")
         commands.answer("gh api", stdout="repo:contoso@12/retention@34\n")
         self.stacks = commands.folder / "stacks"
         self.stacks.write_text("[]")
@@ -74,9 +73,17 @@ def azure(commands: Commands) -> Azure:
     return Azure(commands)
 
 
-def test_it_makes_the_state_with_its_key(azure: Azure) -> None:
-    result = azure.run()
+@pytest.fixture(scope="module")
+def done(tmp_path_factory: pytest.TempPathFactory) -> tuple[Azure, str]:
+    """An Azure on which the script has run once, and what it printed: to look at."""
+    made = Azure(Commands(folder=tmp_path_factory.mktemp("bootstrap") / "commands"))
+    result = made.run()
     assert result.returncode == 0, result.stderr
+    return made, result.stdout
+
+
+def test_it_makes_the_state_with_its_key(done: tuple[Azure, str]) -> None:
+    azure, _ = done
     assert azure.world["resources"] == [
         "group rg-contoso-state",
         "storage account contosostate",
@@ -98,8 +105,8 @@ def test_it_makes_the_state_with_its_key(azure: Azure) -> None:
     assert azure.world["versioning"]
 
 
-def test_both_identities_are_trusted_in_their_environments_alone(azure: Azure) -> None:
-    azure.run()
+def test_both_identities_are_trusted_in_their_environments_alone(done: tuple[Azure, str]) -> None:
+    azure, _ = done
     apps = azure.world["apps"]
     prefix = "repo:contoso@12/retention@34:environment:"
     assert apps.keys() == {DEPLOY, PREVIEW}
@@ -113,8 +120,8 @@ def test_both_identities_are_trusted_in_their_environments_alone(azure: Azure) -
     assert parameters["audiences"] == ["api://AzureADTokenExchange"]
 
 
-def test_the_workflows_environments_are_the_trusted_ones(azure: Azure) -> None:
-    azure.run()
+def test_the_workflows_environments_are_the_trusted_ones(done: tuple[Azure, str]) -> None:
+    azure, _ = done
     trusted = {
         subject.rpartition(":")[2]
         for app in azure.world["apps"].values()
@@ -124,9 +131,9 @@ def test_the_workflows_environments_are_the_trusted_ones(azure: Azure) -> None:
     assert named - {"${{ inputs.stage }}"} == trusted
 
 
-def test_each_gets_its_roles_where_they_are_needed_and_no_other(azure: Azure) -> None:
+def test_each_gets_its_roles_where_they_are_needed_and_no_other(done: tuple[Azure, str]) -> None:
     """Ids from Microsoft's list of built-in roles."""
-    azure.run()
+    azure, _ = done
     deployer, reader = f"principal-{DEPLOY}", f"principal-{PREVIEW}"
     expected = {
         (deployer, "b24988ac-6180-42a0-ab88-20f7382dd24c", WHOLE),  # Contributor
@@ -147,8 +154,8 @@ def test_each_gets_its_roles_where_they_are_needed_and_no_other(azure: Azure) ->
     assert {tuple(role) for role in azure.world["roles"]} == expected
 
 
-def test_the_stacks_are_made_with_the_key(azure: Azure) -> None:
-    azure.run()
+def test_the_stacks_are_made_with_the_key(done: tuple[Azure, str]) -> None:
+    azure, _ = done
     inits = azure.commands.calls("pulumi stack init")
     assert [call.arguments[3] for call in inits] == ["shared", "staging", "production"]
     key = "azurekeyvault://contoso-state.vault.azure.net/keys/pulumi"
@@ -202,8 +209,8 @@ def test_a_dry_run_looks_and_changes_nothing(azure: Azure) -> None:
     assert sum(line[:3] == ["pulumi", "stack", "init"] for line in words) == 3
 
 
-def test_a_dry_run_after_it_all_shows_nothing_to_do(azure: Azure) -> None:
-    azure.run()
+def test_a_dry_run_after_it_all_shows_nothing_to_do(done: tuple[Azure, str]) -> None:
+    azure, _ = done
     assert "would run:" not in azure.run("--dry-run").stderr
 
 
@@ -216,8 +223,8 @@ def test_a_dry_run_shows_what_the_run_then_does(azure: Azure) -> None:
     assert shown - asked <= len(azure.changes()) - tries <= shown
 
 
-def test_it_prints_every_variable_that_the_workflows_read(azure: Azure) -> None:
-    printed = azure.run().stdout
+def test_it_prints_every_variable_that_the_workflows_read(done: tuple[Azure, str]) -> None:
+    _, printed = done
     read = {
         name
         for path in (ROOT / ".github" / "workflows").glob("*.yml")
@@ -229,11 +236,11 @@ def test_it_prints_every_variable_that_the_workflows_read(azure: Azure) -> None:
     assert f"AZURE_PREVIEW_CLIENT_ID --repo contoso/retention --body app-{PREVIEW}" in printed
 
 
-def test_what_it_prints_can_be_run(azure: Azure, tmp_path: Path) -> None:
+def test_what_it_prints_can_be_run(done: tuple[Azure, str], tmp_path: Path) -> None:
     """The block is a shell script; the one word to fill in is LOGIN."""
+    azure, printed = done
     block = tmp_path / "settings.sh"
-    block.write_text("set -eu\n" + azure.run().stdout)
-    azure.commands.answer("gh api users/LOGIN", stdout="99\n")
+    block.write_text("set -eu\n" + printed)
     result = azure.commands.run("bash", str(block))
     assert result.returncode == 0, result.stderr
     production = azure.commands.calls(
@@ -309,4 +316,3 @@ def test_the_stand_in_refuses_what_is_there_already() -> None:
         workflows_azure.answer(
             ["group", "create", "--name", "a"], {"resources": ["group a"], "apps": {}}
         )
-    assert sys.executable

@@ -1,4 +1,4 @@
-"""What the workflow files promise: pinned actions, least rights, no secret, an order, no lost apply."""
+"""What the workflow files promise: pinned actions, least rights, no secret, an order of applies."""
 
 import os
 import re

@@ -5,6 +5,7 @@ Actions are left out, as is GitHub; the scripts, the program that they run and t
 
 import json
 import shutil
+from typing import ClassVar
 
 import pytest
 from workflows_files import JobRun, run_job
@@ -50,7 +51,7 @@ def commands_of(commands: Commands) -> list[str]:
 class TestPreview:
     """preview.yml."""
 
-    CONTEXT = {"matrix.stack": "staging", "github.event.pull_request.number": "5"}
+    CONTEXT: ClassVar = {"matrix.stack": "staging", "github.event.pull_request.number": "5"}
 
     def preview(self, commands: Commands) -> JobRun:
         return run_job(commands, "preview", "preview", {**VARIABLES, **self.CONTEXT}, **IDENTITY)
@@ -163,7 +164,7 @@ class TestDeploy:
 class TestRollback:
     """rollback.yml."""
 
-    CONTEXT = {
+    CONTEXT: ClassVar = {
         "inputs.stage": "production",
         "inputs.version": "6",
         # Nobody's text is run, and it does nothing in a summary.

@@ -108,14 +108,9 @@ def _key(options: dict[str, str], world: dict[str, Any]) -> str:
     return ""
 
 
-def main() -> None:
-    """Answer one call of `az`."""
-    file, *arguments = sys.argv[1:]
-    world = json.loads(Path(file).read_text())
+def carry_out(file: Path, arguments: list[str]) -> str:
+    """Answer one call of `az`, in the world that the file holds."""
+    world = json.loads(file.read_text())
     printed = answer(arguments, world)
-    Path(file).write_text(json.dumps(world))
-    sys.stdout.write(printed)
-
-
-if __name__ == "__main__":
-    main()
+    file.write_text(json.dumps(world))
+    return printed

@@ -69,12 +69,14 @@ def run_job(
         file.touch()
     status, printed = 0, ""
     for step in steps(content):
-        if "run" not in step or (status and "!cancelled()" not in str(step.get("if", ""))):
+        if "run" not in step:
             continue
         known = {**context, **_outputs(files["GITHUB_OUTPUT"], f"steps.{step.get('id', '')}")}
         for earlier in steps(content):
             if "id" in earlier:
                 known |= _outputs(files["GITHUB_OUTPUT"], f"steps.{earlier['id']}.outputs")
+        if not _wanted(str(step.get("if", "")), known, failed=bool(status)):
+            continue
         own = {**content.get("env", {}), **step.get("env", {})}
         result = _run(
             commands,
@@ -99,6 +101,20 @@ def run_job(
             for key, value in _outputs(files["GITHUB_OUTPUT"], "").items()
         },
     )
+
+
+def _wanted(condition: str, context: Mapping[str, str], *, failed: bool) -> bool:
+    """Judge a step's condition: comparisons with a text, joined by &&, and `!cancelled()`."""
+    parts = [part.strip() for part in _EXPRESSION.sub(r"\1", condition).split("&&") if part.strip()]
+    if "!cancelled()" in parts:
+        parts.remove("!cancelled()")
+    elif failed:
+        return False
+    for part in parts:
+        name, operator, text = part.split(" ", 2)
+        if (context.get(name, "") == text.strip("'")) != (operator == "=="):
+            return False
+    return True
 
 
 def _run(

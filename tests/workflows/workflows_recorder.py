@@ -1,4 +1,4 @@
-"""Executables that take a cloud command's place on the PATH: they note each call, and answer by rule."""
+"""Executables that take a cloud command's place: they note each call, and answer by rule."""
 
 import json
 import os
