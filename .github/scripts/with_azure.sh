@@ -32,7 +32,8 @@ renewing=
 # shellcheck disable=SC2329 # the trap calls it
 end_renewing() {
   if [[ -n $renewing ]]; then
-    kill -- "-$renewing" 2>/dev/null || true
+    # Not TERM: bash holds it back while it forks, and the child, a sleep, would never hear of it.
+    kill -KILL -- "-$renewing" 2>/dev/null || true
   fi
   rm -rf "$home"
 }

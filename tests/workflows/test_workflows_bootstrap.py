@@ -31,7 +31,9 @@ class Azure:
     def __init__(self, commands: Commands) -> None:
         self.commands = commands
         self.file = commands.folder / "azure.json"
-        empty = {name: [] for name in ("providers", "resources", "roles", "keys", "replicated")}
+        empty: dict[str, list[str]] = {
+            name: [] for name in ("providers", "resources", "roles", "keys", "replicated")
+        }
         self.file.write_text(json.dumps({**empty, "apps": {}, "file": str(self.file)}))
         run = (
             f"sys.path.insert(0, {str(Path(__file__).parent)!r})\n"
@@ -58,7 +60,7 @@ class Azure:
     def run(self, *options: str, **environment: str) -> subprocess.CompletedProcess[str]:
         given = ("--repository", "contoso/retention", "--name", "contoso", *options)
         patience = {"BOOTSTRAP_SECONDS": "0", "BOOTSTRAP_TRIES": "3"}
-        return self.commands.run(str(SCRIPT), *given, **{**patience, **environment})
+        return self.commands.run(str(SCRIPT), *given, environment={**patience, **environment})
 
     @property
     def world(self) -> dict[str, Any]:
@@ -268,7 +270,7 @@ def test_two_registrations_of_one_name_are_for_a_person_to_sort_out(commands: Co
     commands.answer("az provider show", stdout="Registered\n")
     result = commands.run(
         *(str(SCRIPT), "--repository", "a/b", "--name", "contoso", "--subject-prefix", "repo:a/b"),
-        BOOTSTRAP_SECONDS="0",
+        environment={"BOOTSTRAP_SECONDS": "0"},
     )
     assert result.returncode == 1
     assert "there are several app registrations" in result.stderr

@@ -265,7 +265,7 @@ def test_a_signal_to_stop_reaches_the_engine_which_ends_in_order(commands: Comma
     with subprocess.Popen(
         [sys.executable, "-m", "delivery", "apply", "shared"],
         cwd=ROOT,
-        env=commands.full_environment(),
+        env=commands.full_environment({}),
         stdout=subprocess.DEVNULL,
     ) as process:
         until = time.monotonic() + 30

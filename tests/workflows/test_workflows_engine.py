@@ -1,4 +1,4 @@
-"""`python -m delivery` on the real engine: events, settings, plans and policies are Pulumi's own."""
+"""`python -m delivery` on the real engine: events, settings, plans, policies are Pulumi's own."""
 
 import os
 import shutil

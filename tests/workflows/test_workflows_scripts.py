@@ -29,7 +29,7 @@ needs_jq = pytest.mark.skipif(shutil.which("jq") is None, reason="there is no jq
 def script(
     commands: Commands, name: str, *arguments: str, **environment: str
 ) -> subprocess.CompletedProcess[str]:
-    return commands.run(str(SCRIPTS / name), *arguments, **environment)
+    return commands.run(str(SCRIPTS / name), *arguments, environment=environment)
 
 
 def wait_for(path: Path) -> None:
@@ -174,7 +174,7 @@ class TestWithAzure:
         github.answer("pulumi up", code=waiting, seconds=60)
         with subprocess.Popen(
             [str(SCRIPTS / "with_azure.sh"), "pulumi", "up"],
-            env=github.full_environment(),
+            env=github.full_environment({}),
             start_new_session=True,
         ) as process:
             wait_for(begun)

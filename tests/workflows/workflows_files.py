@@ -122,7 +122,7 @@ def _run(
 ) -> subprocess.CompletedProcess[str]:
     # What an expression would be put into: no script of ours has one, they read variables.
     assert not _EXPRESSION.search(script), script
-    return commands.run("bash", "-e", "-c", script, cwd=ROOT, **environment)
+    return commands.run("bash", "-e", "-c", script, environment=environment)
 
 
 def _outputs(file: Path, prefix: str) -> dict[str, str]:

@@ -106,13 +106,13 @@ class Commands:
             file.write(json.dumps(rule) + "\n")
 
     def run(
-        self, *command: str, cwd: Path = ROOT, **environment: str
+        self, *command: str, environment: Mapping[str, str] | None = None
     ) -> subprocess.CompletedProcess[str]:
         """Run a command with the stand-ins first on the PATH, outside of any workflow."""
         return subprocess.run(
             command,
-            cwd=cwd,
-            env=self.full_environment(**environment),
+            cwd=ROOT,
+            env=self.full_environment(environment or {}),
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
@@ -120,7 +120,7 @@ class Commands:
             check=False,
         )
 
-    def full_environment(self, **environment: str) -> dict[str, str]:
+    def full_environment(self, environment: Mapping[str, str]) -> dict[str, str]:
         """Return a plain environment: the PATH with the stand-ins, and what is given."""
         path = f"{self.folder / 'bin'}:{os.environ['PATH']}"
         plain = {"PATH": path, "HOME": str(self.folder), "LANG": "C.UTF-8", "TMPDIR": self._own()}
