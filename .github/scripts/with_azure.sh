@@ -87,14 +87,17 @@ export ARM_SUBSCRIPTION_ID="$AZURE_SUBSCRIPTION_ID"
 
 # Groups of their own: the renewal's sleep ends with it, and the command does not begin its life
 # deaf to an interrupt, as what a shell puts into the background does.
+# A cancelled run interrupts the command alone, which passes it on: a second interrupt would cut the
+# engine short.
+command=
+trap '[[ -n $command ]] || exit 130; kill -INT "$command" 2>/dev/null' INT TERM
 set -m
 keep_renewing &
 renewing=$!
+disown "$renewing" # Else the shell tells of its end.
 "$@" &
 command=$!
 set +m
-# A cancelled run. To the command alone: it passes the signal on, and a second one would cut it short.
-trap 'kill -INT "$command" 2>/dev/null' INT TERM
 
 status=0
 wait "$command" || status=$?

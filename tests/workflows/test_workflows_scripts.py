@@ -160,6 +160,16 @@ class TestWithAzure:
         assert result.returncode == status
         assert github.left_behind() == []
 
+    def test_a_short_command_leaves_no_renewal_behind(self, github: Commands) -> None:
+        """One that stays keeps the output open, and the run would not end: `run` waits for it."""
+        for name in ("az", "curl"):
+            quick = github.folder / "bin" / name
+            quick.write_text(f"#!/bin/sh\necho '{json.dumps({'value': ASSERTION})}'\n")
+        many = f"for i in $(seq 40); do {SCRIPTS / 'with_azure.sh'} true; done"
+        result = github.run("sh", "-c", many, environment={"AZURE_RENEW_SECONDS": "100000"})
+        assert result.returncode == 0
+        assert result.stderr == ""
+
     @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
     def test_a_cancelled_run_lets_the_engine_end_in_order(
         self, github: Commands, number: signal.Signals
