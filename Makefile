@@ -10,6 +10,9 @@ UV := $(BIN)/uv pip install --quiet --compile-bytecode --python $(BIN)/python
 LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
   --no-header --no-annotate --no-emit-index-url
 ENGINE_RUN := $(BIN)/python -m engine --stack $(STACK) --engine $(ENGINE)
+SCRIPTS := $(wildcard .github/scripts/*.sh bootstrap/*.sh) .ci/run
+# Its package on PyPI is no more than a download from elsewhere; Go's proxy checks what it hands out.
+ACTIONLINT := github.com/rhysd/actionlint/cmd/actionlint@v1.7.12
 # The stacks on Azure import the cloud SDKs, which are large: a laptop's stack does without.
 NEEDS := $(VENV)/$(if $(filter local,$(STACK)),local,cloud).stamp
 
@@ -43,10 +46,15 @@ mlflow: $(VENV)/local.stamp ## open MLflow on the stack's runs and releases, unt
 test: $(VENV)/dev.stamp ## run every test
 	@$(BIN)/python -m pytest --numprocesses 2 --dist loadgroup --no-loadscope-reorder
 
-check: $(VENV)/dev.stamp ## lint, formatting, types
+check: $(VENV)/dev.stamp ## lint, formatting, types, shell scripts, workflows
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/pyright
+	@$(BIN)/shellcheck $(SCRIPTS)
+	@$(BIN)/zizmor --offline --no-progress --quiet .github
+	@test -x $(BIN)/actionlint || ! command -v go >/dev/null || GOBIN=$(CURDIR)/$(BIN) go install $(ACTIONLINT)
+	@if test -x $(BIN)/actionlint; then $(BIN)/actionlint -shellcheck $(BIN)/shellcheck -pyflakes=; \
+	  else echo "actionlint is left out: it is built with Go, which is not here"; fi
 
 format: $(VENV)/dev.stamp ## format the code
 	@$(BIN)/ruff format .
