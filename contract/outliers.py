@@ -12,7 +12,16 @@ equal terms the field that comes first; `STRIKING_FIELDS` in all.
 
 from typing import Any, NotRequired, TypedDict
 
-__all__ = ["STRIKING_FIELDS", "STRIKING_SHARE", "FieldContent", "OutliersContent"]
+__all__ = [
+    "OUTLIER_SHARE",
+    "STRIKING_FIELDS",
+    "STRIKING_SHARE",
+    "FieldContent",
+    "OutliersContent",
+]
+
+OUTLIER_SHARE = 0.01
+"""Share of new records of the same population that the threshold lets be called outliers."""
 
 STRIKING_FIELDS = 3
 STRIKING_SHARE = 0.1
