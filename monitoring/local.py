@@ -95,7 +95,7 @@ class LogStore:
     def clear(self) -> None:
         """Remove every row."""
         for name in self._schema:
-            self._connection.execute(f'DELETE FROM "{name}"')
+            self._connection.execute(f'TRUNCATE "{name}"')
 
     def query(self, text: str, *, now: datetime) -> list[dict[str, Any]]:
         """Run KQL as if it were `now` (with its time zone); return the rows by column."""

@@ -11,13 +11,13 @@ from typing import Any
 
 from contract.release import PROBABILITIES
 
-__all__ = ["SCORE", "Reference", "ReferenceError"]
+__all__ = ["SCORE", "CountsError", "Reference"]
 
 SCORE = "score"
 """The predicted probability in tenths, beside the fields; the queries call it by this name."""
 
 
-class ReferenceError(ValueError):  # noqa: A001 - Python has no error of this name
+class CountsError(ValueError):
     """The release's drift detector holds no usable counts; the message says of what."""
 
 
@@ -33,14 +33,23 @@ class Reference:
         """Read the content of `drift.json`; a release of before had no histogram of the score.
 
         Raises:
-            ReferenceError: a field has no counts, or none that are whole numbers from 0.
+            CountsError: a field has no counts, or none that are whole numbers from 0.
         """
         try:
             counts = {name: field["counts"] for name, field in drift["fields"].items()}
             if probabilities := drift.get(PROBABILITIES):
                 counts[SCORE] = probabilities
         except (KeyError, TypeError, AttributeError) as error:
-            raise ReferenceError("the drift detector has no `fields` with `counts`") from error
+            raise CountsError("the drift detector has no `fields` with `counts`") from error
+        return cls.checked(release, counts)
+
+    @classmethod
+    def checked(cls, release: str, counts: Mapping[str, Any]) -> "Reference":
+        """Take counts from where they were stored; an engine makes floats of whole numbers.
+
+        Raises:
+            CountsError: some are no whole numbers from 0.
+        """
         return cls(release=release, counts={name: _whole(name, counts[name]) for name in counts})
 
     @property
@@ -57,10 +66,9 @@ class Reference:
 
 
 def _whole(name: str, counts: Any) -> list[int]:
-    """Take whole numbers, which have become floats where an engine has stored them."""
     if not isinstance(counts, list) or not counts:
-        raise ReferenceError(f"{name}: no counts by bin")
+        raise CountsError(f"{name}: no counts by bin")
     numbers = [int(count) for count in counts if isinstance(count, int | float)]  # pyright: ignore[reportUnknownVariableType]
     if numbers != counts or min(numbers) < 0 or not sum(numbers):
-        raise ReferenceError(f"{name}: its counts are no whole numbers from 0")
+        raise CountsError(f"{name}: its counts are no whole numbers from 0")
     return numbers

@@ -54,6 +54,7 @@ MADE: dict[str, dict[str, Any]] = {
         "verdicts": ["cv_roc_auc 0.8500, at least 0.8000: holds"],
     },
     "image-build": {"digest": f"sha256:{DIGEST}"},
+    "ReleaseReference": {"counts": {"Age": [900.0, 570.0], "score": [1400.0, 70.0]}},
     "ApiKey": {"key": "the-api-key", "sha256": "k", "accepted_sha256": "k,l"},
     "SelfSignedCertificate": {"certificate_pem": "PEM", "private_key_pem": "the-private-key"},
     "ManagedCluster": {
@@ -80,6 +81,7 @@ PROVIDERS = {
     "gateway-addon-managed": ("infra.lifecycle.gateway_addon", "ManagedGatewayProvider"),
     "api-slot": ("infra.lifecycle.release_slot", "ReleaseSlotProvider"),
     "stage": ("infra.lifecycle.model_stage", "ModelStageProvider"),
+    "reference": ("infra.lifecycle.release_reference", "ReleaseReferenceProvider"),
 }
 """Part of every stack's state: a change here strands resources that exist."""
 
