@@ -66,12 +66,13 @@ class LogStore:
 
     def add(self, table: str, rows: Iterable[dict[str, Any]]) -> None:
         """Add rows; columns that a row lacks are empty."""
-        columns = self._schema[table]
-        values = [[_stored(row.get(column)) for column in columns] for row in rows]
-        if values:
-            marks = ", ".join("?" * len(columns))
+        kept = list(rows)
+        columns = [[_stored(row.get(name)) for row in kept] for name in self._schema[table]]
+        if kept:
+            # By column: row by row DuckDB takes half a millisecond for each.
+            values = ", ".join("unnest(?)" for _ in columns)
             # The table's name is one of `_TABLES`.
-            self._connection.executemany(f'INSERT INTO "{table}" VALUES ({marks})', values)  # noqa: S608
+            self._connection.execute(f'INSERT INTO "{table}" SELECT {values}', columns)  # noqa: S608
 
     def add_lines(
         self, lines: Iterable[dict[str, Any]], *, place: Place = LOCAL, pod: str = "local"
