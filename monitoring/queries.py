@@ -105,7 +105,8 @@ def _sources(query: str) -> str:
 
 def _parameters(body: str, values: Mapping[str, str]) -> str:
     code = _code(body)
-    used = {name: value for name, value in values.items() if re.search(rf"\b{name}\b", code)}
+    # Not after a point: `Line.release` is what a line says.
+    used = {name: text for name, text in values.items() if re.search(rf"(?<!\.)\b{name}\b", code)}
     return "".join(f"let {name} = {value};\n" for name, value in used.items())
 
 
