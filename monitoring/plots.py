@@ -68,7 +68,7 @@ def draw(name: str, rows: Rows) -> str:
 def _requests(axes: Axes, rows: Rows) -> None:
     for release, part in _by(rows, "Release"):
         axes.plot(*_points(part, "PerMinute"), marker=".", label=f"release {release}")
-    axes.set_ylabel("requests a minute")
+    axes.set_ylabel("a minute")
     axes.set_ylim(bottom=0)
     _time_axis(axes)
 
@@ -89,7 +89,7 @@ def _latency(axes: Axes, rows: Rows) -> None:
 
 
 def _errors(axes: Axes, rows: Rows) -> None:
-    _shares(axes, rows, "share of requests that failed")
+    _shares(axes, rows, "share that failed")
 
 
 def _outliers(axes: Axes, rows: Rows) -> None:
@@ -119,7 +119,8 @@ def _drift(axes: Axes, rows: Rows) -> None:
         axes.plot([_LEAST_PSI, end], [place, place], color=colour, linewidth=2.2)
         axes.plot([end], [place], color=colour, marker=marker, markersize=6)
         if row["Alarm"]:
-            axes.annotate("  drift", (end, place), va="center", fontsize=8, fontweight="bold")
+            beside: Any = {"xytext": (7, 0), "textcoords": "offset points", "va": "center"}
+            axes.annotate("drift", (end, place), **beside, fontsize=8, fontweight="bold")
     limits = [row["Limit"] for row in ordered]
     places = range(len(ordered))
     axes.scatter(limits, places, marker="|", s=90, color=_INK, label="limit of the field")

@@ -211,7 +211,7 @@ def test_a_browser_shows_every_plot_and_the_alarms(pages: dict[str, Path]) -> No
     dom = chromium(pages["stormy"], "--dump-dom")
     assert dom.count("<svg") == len(PLOTS)
     assert verdicts(dom) == verdicts(pages["stormy"].read_text())
-    for text in ("MonthlyIncome", "  drift", "limit at that count", "predicted probability"):
+    for text in ("MonthlyIncome", ">drift<", "limit at that count", "predicted probability"):
         assert text in dom
 
 

@@ -5,6 +5,7 @@ import os
 import re
 import shutil
 import subprocess
+import sys
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,7 @@ from monitoring.rules import ONLY_ALARMS, RULES
 from monitoring.workbook import WorkbookFacts, workbook
 
 HERE = Path(__file__).parent
+ROOT = HERE.parents[1]
 FOLDER = Path(queries.__file__).parent
 RULE_BYTES = 64 * 1024
 """All properties of an alert rule together (Azure Monitor's service limits)."""
@@ -247,3 +249,27 @@ def test_counts_come_back_from_an_engine_as_they_were(model: Model) -> None:
 def test_counts_that_are_none_are_refused(content: Any, message: str) -> None:
     with pytest.raises(CountsError, match=message):
         Reference.of("7", content)
+
+
+# The documents
+
+
+def test_the_runbook_says_of_every_alert_what_it_means_and_what_to_do() -> None:
+    runbook = (ROOT / "docs" / "runbook.md").read_text(encoding="utf-8")
+    sections = dict(re.findall(r"^## ([^\n]+)\n(.*?)(?=^## |\Z)", runbook, re.M | re.DOTALL))
+    for rule in RULES:
+        section = sections[rule.title]
+        parts = re.findall(r"^- \*\*(.+?)\.\*\*", section, re.M)
+        assert parts == ["Meaning", "First look", "Query", "Fix"], rule.title
+        assert f"`{rule.query}.kql`" in section, rule.title
+    named = set(re.findall(r"`(\w+)\.kql`", runbook))
+    assert named == set(QUERIES)
+
+
+def test_deploying_needs_no_duckdb() -> None:
+    """The program imports the texts; what runs them on a laptop stays on the laptop."""
+    code = "import sys; sys.modules.update(duckdb=None, duckdb_kql=None); import infra.alerts"
+    found = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert found.returncode == 0, found.stderr
