@@ -135,7 +135,8 @@ def test_a_preview_needs_no_release() -> None:
 
     def program() -> None:
         reader = Reader("test:index:Reader", "reader", {"counts": None})
-        Alerts("alerts", AlertsArgs(**{**SETTINGS, "counts": reader.counts}))
+        settings: dict[str, Any] = {**SETTINGS, "counts": reader.counts}
+        Alerts("alerts", AlertsArgs(**settings))
 
     found = record(program, Recorder(unknown=True))
     assert known(found["alerts-search-drift"].inputs["query"]) == "(unknown)"

@@ -6,6 +6,7 @@ models that were fitted on it.
 
 # pandas and scikit-learn are typed in part (2026-11).
 # pyright: reportMissingTypeStubs=false, reportUnknownMemberType=false
+# pyright: reportUnknownVariableType=false, reportUnknownArgumentType=false
 
 import json
 import uuid
