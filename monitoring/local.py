@@ -26,6 +26,8 @@ LOCAL = Place(cluster="this machine", namespace="local")
 SCHEMA = 1
 """The version of the lines that the queries read; others are left out, here as there."""
 
+_EVENTS = ("request", "window")
+
 _TABLES = {
     "ContainerLogV2": {
         "TimeGenerated": "TIMESTAMP",
@@ -107,7 +109,7 @@ class LogStore:
 
 
 def read_log(path: Path) -> Iterator[dict[str, Any]]:
-    """Read the lines of `SCHEMA` in an API's log; whatever else it holds is left out.
+    """Read the lines of `SCHEMA` in an API's log, requests and windows; the rest is left out.
 
     A line that was cut off when a process was killed is no JSON, and left out as well.
     """
@@ -117,7 +119,9 @@ def read_log(path: Path) -> Iterator[dict[str, Any]]:
                 line: Any = json.loads(text)
             except ValueError:
                 continue
-            if isinstance(line, dict) and line.get("schema") == SCHEMA and "time" in line:
+            if not isinstance(line, dict) or line.get("schema") != SCHEMA:
+                continue
+            if line.get("event") in _EVENTS:
                 yield line
 
 

@@ -203,6 +203,26 @@ def test_logs_are_collected_of_the_api_s_namespace_alone(stack: str) -> None:
     assert collected["namespaceFilteringMode"] == "Include"
 
 
+def test_the_queries_are_of_the_release_that_reached_the_stage(stack: str) -> None:
+    """And not written before it has: until then its lines would be no lines of the release's."""
+    program = compose(stack, {"alertLatencyMs": 400})
+    assert {"stage", "reference"} <= waits_for(program, "alerts-rule-drift")
+    (condition,) = program["alerts-rule-drift"].inputs["criteria"]["allOf"]
+    assert f"let release = '{VERSION}';" in condition["query"]
+    assert f"let cluster = '{cluster_world.CLUSTER_ID}';" in condition["query"]
+    assert "let latency_limit_ms = 400.0;" in program["alerts-search-latency"].inputs["query"]
+    assert program.outputs["workbook"] == "id-of-alerts-workbook"
+
+
+def test_the_environments_share_a_log_store_and_no_name_in_it() -> None:
+    searches = [
+        {r.inputs["savedSearchId"] for r in compose(stack).of_type("SavedSearch")}
+        for stack in ("staging", "production")
+    ]
+    assert searches[0]
+    assert not searches[0] & searches[1]
+
+
 def test_the_cluster_is_protected_by_setting() -> None:
     assert compose("production")["cluster-aks"].request.protect
     assert not compose("production", {"protect": False})["cluster-aks"].request.protect

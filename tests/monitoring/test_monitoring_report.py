@@ -63,7 +63,8 @@ def write(folder: Path, model: Model, lines: Sequence[dict[str, Any]]) -> None:
     """Lay out what `make up` leaves: the release and the log, an old line and a cut one in it."""
     (folder / "logs").mkdir(parents=True)
     old = json.dumps({"time": "2026-11-01T00:00:00+00:00", "event": "request", "status": 500})
-    text = "\n".join([old, *(json.dumps(line) for line in lines), '{"time": "2026-11'])
+    other = json.dumps({"time": "2026-11-27T18:00:00+00:00", "event": "stopped", "schema": 1})
+    text = "\n".join([old, *(json.dumps(line) for line in lines), other, '{"time": "2026-11'])
     (folder / "logs" / "api.log").write_text(text)
     release = folder / "releases" / f"{RELEASE}-0123456789ab"
     release.mkdir(parents=True)
