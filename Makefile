@@ -13,11 +13,12 @@ ENGINE_RUN := $(BIN)/python -m engine --stack $(STACK) --engine $(ENGINE)
 SCRIPTS := $(wildcard .github/scripts/*.sh bootstrap/*.sh) .ci/run
 # Its package on PyPI is no more than a download from elsewhere; Go's proxy checks what it hands out.
 ACTIONLINT := github.com/rhysd/actionlint/cmd/actionlint@v1.7.12
+KQL := tests/monitoring
 # The stacks on Azure import the cloud SDKs, which are large: a laptop's stack does without.
 NEEDS := $(VENV)/$(if $(filter local,$(STACK)),local,cloud).stamp
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-cloud up preview down outputs mlflow test check format bench study lock clean
+.PHONY: help setup setup-cloud up preview down outputs mlflow monitor test check format bench study kql lock clean
 
 help: ## list the targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -43,7 +44,10 @@ mlflow: $(VENV)/local.stamp ## open MLflow on the stack's runs and releases, unt
 	@MLFLOW_SERVER_ENABLE_JOB_EXECUTION=false $(BIN)/mlflow ui --workers 1 \
 	  --backend-store-uri "sqlite:///$(CURDIR)/.local/mlflow/mlflow.db"
 
-test: $(VENV)/dev.stamp ## run every test
+monitor: $(VENV)/monitor.stamp ## write .local/monitor.html: drift, scores, outliers, latency of the local log
+	@$(BIN)/python -m monitoring
+
+test: $(VENV)/dev.stamp kql ## run every test
 	@$(BIN)/python -m pytest --numprocesses 2 --dist loadgroup --no-loadscope-reorder
 
 check: $(VENV)/dev.stamp ## lint, formatting, types, shell scripts, workflows
@@ -66,10 +70,15 @@ bench: $(VENV)/dev.stamp ## measure the figures that the documents speak of
 study: $(VENV)/dev.stamp ## compare the classifier's design with others by cross-validation (some five minutes)
 	@$(BIN)/python -m tests.study
 
+kql: ## install Microsoft's parser of KQL for the tests, where npm is; they skip what needs it without
+	@if command -v npm > /dev/null; then $(MAKE) --silent $(KQL)/node_modules/.stamp \
+	  || echo "the parser of KQL could not be installed: its tests will skip"; fi
+
 lock: | $(BIN)/uv ## pin the requirements anew from the *.in files
 	@$(LOCK) requirements.in -o requirements.txt
 	@$(LOCK) requirements-local.in -c requirements.txt -o requirements-local.txt
-	@$(LOCK) requirements-dev.in -c requirements.txt -o requirements-dev.txt
+	@$(LOCK) requirements-monitor.in -c requirements.txt -o requirements-monitor.txt
+	@$(LOCK) requirements-dev.in -c requirements.txt -c requirements-monitor.txt -o requirements-dev.txt
 	@$(LOCK) image/requirements.in -c requirements.txt -o image/requirements.txt
 	@$(LOCK) image/requirements-fetch.in -c requirements.txt -o image/requirements-fetch.txt
 
@@ -92,6 +101,15 @@ $(VENV)/local.stamp: requirements-local.txt | $(BIN)/uv
 $(VENV)/cloud.stamp: requirements.txt | $(BIN)/uv
 	@echo "installing what the stacks on Azure import …"
 	@$(UV) -r requirements.txt
+	@touch $@
+
+$(VENV)/monitor.stamp: requirements-monitor.txt $(VENV)/local.stamp | $(BIN)/uv
+	@echo "installing what the report of the local log needs …"
+	@$(UV) -r requirements-monitor.txt
+	@touch $@
+
+$(KQL)/node_modules/.stamp: $(KQL)/package.json $(KQL)/package-lock.json
+	@npm ci --prefix $(KQL) --silent --no-audit --no-fund
 	@touch $@
 
 $(VENV)/dev.stamp: requirements-dev.txt | $(BIN)/uv

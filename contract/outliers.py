@@ -12,7 +12,17 @@ equal terms the field that comes first; `STRIKING_FIELDS` in all.
 
 from typing import Any, NotRequired, TypedDict
 
-__all__ = ["MOST_PARENTS", "STRIKING_FIELDS", "STRIKING_SHARE", "FieldContent", "OutliersContent"]
+__all__ = [
+    "MOST_PARENTS",
+    "OUTLIER_SHARE",
+    "STRIKING_FIELDS",
+    "STRIKING_SHARE",
+    "FieldContent",
+    "OutliersContent",
+]
+
+OUTLIER_SHARE = 0.01
+"""Share of new records of the same population that the threshold lets be called outliers."""
 
 MOST_PARENTS = 2
 STRIKING_FIELDS = 3

@@ -20,6 +20,7 @@ __all__ = [
     "EXAMPLE_REQUEST",
     "MANIFEST",
     "OUTLIERS",
+    "PROBABILITIES",
     "REFERENCE",
     "TAG_BUNDLE",
     "TAG_CODE",
@@ -46,6 +47,11 @@ CLASSIFIER = "classifier.json"
 OUTLIERS = "outliers.json"
 DRIFT = "drift.json"
 """The drift detector: each field's bins, which telemetry counts in too, and the table's counts."""
+PROBABILITIES = "probabilities"
+"""Key in `DRIFT`: the table's records by tenth of the predicted probability, lowest first.
+
+Only monitoring reads it, and does without where an older release of this format has none.
+"""
 REFERENCE = "reference.json"
 """`tolerance`, and `records`: made-up ones, each with the `answer` that the API must give."""
 EXAMPLE_REQUEST = "example.json"

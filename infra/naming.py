@@ -7,11 +7,14 @@ date) is part of a name: another name is another resource.
 
 import hashlib
 import re
+import uuid
 from dataclasses import dataclass
 
 from infra.lifecycle.errors import LifecycleError
 
 __all__ = [
+    "ACTION_GROUP_LENGTH",
+    "ALERT_RULE_LENGTH",
     "BUDGET_LENGTH",
     "CLUSTER_LENGTH",
     "DATABRICKS_LENGTH",
@@ -21,6 +24,7 @@ __all__ = [
     "LOG_WORKSPACE_LENGTH",
     "REGISTRY_LENGTH",
     "RESOURCE_GROUP_LENGTH",
+    "SAVED_SEARCH_LENGTH",
     "Names",
     "NamingError",
 ]
@@ -35,6 +39,10 @@ DNS_PREFIX_LENGTH = 54
 BUDGET_LENGTH = 63
 IDENTITY_LENGTH = 128
 DATA_COLLECTION_RULE_LENGTH = 64
+ALERT_RULE_LENGTH = 260
+ACTION_GROUP_LENGTH = 260
+SAVED_SEARCH_LENGTH = 63
+"""No limit is documented; this is the log workspace's own."""
 
 _PROJECT = "employee-retention"
 _SHORT = "retention"
@@ -107,6 +115,24 @@ class Names:
     def data_collection_rule(self) -> str:
         """Name the rule that says which container logs are kept."""
         return self._name("dcr", DATA_COLLECTION_RULE_LENGTH)
+
+    def alert_rule(self, role: str) -> str:
+        """Name the alert rule that watches `role`."""
+        _check("an alert rule's role", role)
+        return self._name("alert", ALERT_RULE_LENGTH, role)
+
+    def action_group(self) -> str:
+        """Name those who are told of an alert."""
+        return self._name("ag", ACTION_GROUP_LENGTH)
+
+    def saved_search(self, role: str) -> str:
+        """Name a saved search; every environment has its own in the one log workspace."""
+        _check("a saved search's role", role)
+        return self._name("query", SAVED_SEARCH_LENGTH, role)
+
+    def workbook(self) -> str:
+        """Name the workbook, which Azure wants a GUID for."""
+        return str(uuid.uuid5(uuid.NAMESPACE_URL, f"{_PROJECT}/{self._name('workbook', 90)}"))
 
     def _name(self, kind: str, limit: int, *roles: str) -> str:
         return _fit("-".join((kind, self.prefix, _SHORT, self.stack, *roles)), limit)

@@ -2,7 +2,7 @@
 
 Resource order is the release process, as on a laptop: judge, deploy beside what serves, prove in
 the cluster, switch, and only then move the stage. Whatever fails, everything after it has not
-happened.
+happened. Last of all the alerts are written for the release that now serves.
 """
 
 import os
@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import pulumi
 from pulumi_azure_native import resources
 
+from infra.alerts import Alerts, AlertsArgs
 from infra.api import Api, ApiArgs, gateway_namespace
 from infra.api_gateway import CERTIFICATE_ACCOUNT, Certificate, KeyVaultCertificate
 from infra.cluster import Cluster, ClusterArgs, Maintenance
@@ -28,12 +29,16 @@ from infra.lifecycle import (
     RegistryAddress,
     ReleaseGate,
     ReleaseGateArgs,
+    ReleaseReference,
+    ReleaseReferenceArgs,
     SelfSignedCertificate,
     SelfSignedCertificateArgs,
     SharedUse,
     SharedUseArgs,
 )
 from infra.naming import Names
+from monitoring.queries import QUERIES, Bounds
+from monitoring.rules import RULES
 from stacks.settings import EnvironmentSettings
 
 __all__ = ["compose"]
@@ -120,6 +125,7 @@ def compose() -> None:
         opts=pulumi.ResourceOptions(providers=[cluster.provider]),
     )
     stage = _move_stage(settings, shared, gate, api)
+    alerts = _watch(settings, names, group, cluster, shared, gate, stage)
 
     pulumi.export("apiUrl", api.url)
     pulumi.export("apiKey", key.key)
@@ -129,6 +135,7 @@ def compose() -> None:
     pulumi.export("metrics", gate.metrics)
     pulumi.export("verdicts", gate.verdicts)
     pulumi.export("cluster", cluster.name)
+    pulumi.export("workbook", alerts.workbook_id)
 
 
 def _create_group(
@@ -288,4 +295,46 @@ def _move_stage(
             reason=settings.release_reason or reason,
         ),
         opts=pulumi.ResourceOptions(depends_on=[api]),
+    )
+
+
+def _watch(
+    settings: EnvironmentSettings,
+    names: Names,
+    group: resources.ResourceGroup,
+    cluster: Cluster,
+    shared: _Shared,
+    gate: ReleaseGate,
+    stage: ModelStage,
+) -> Alerts:
+    """Watch the release that has reached the stage: before, its lines would be no lines of ours."""
+    reference = ReleaseReference(
+        "reference",
+        ReleaseReferenceArgs(
+            registry=shared.registry, version=gate.version, bundle_sha256=gate.bundle_sha256
+        ),
+        opts=pulumi.ResourceOptions(depends_on=[stage]),
+    )
+    return Alerts(
+        "alerts",
+        AlertsArgs(
+            resource_group_name=group.name,
+            environment=settings.registry_stage,
+            location=shared.log_workspace_location,
+            log_workspace_id=shared.log_workspace_id,
+            cluster_id=cluster.id,
+            namespace=_NAMESPACE,
+            release=stage.version,
+            counts=reference.counts,
+            bounds=Bounds(
+                latency_ms=settings.alert_latency_ms,
+                error_share=settings.alert_error_percent / 100,
+            ),
+            emails=settings.alert_emails,
+            rule_names={rule.query: names.alert_rule(rule.query) for rule in RULES},
+            search_names={query: names.saved_search(query) for query in QUERIES},
+            action_group_name=names.action_group(),
+            workbook_name=names.workbook(),
+            tags=settings.tags,
+        ),
     )

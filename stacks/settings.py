@@ -148,6 +148,9 @@ class EnvironmentSettings(_AzureSettings, _StageSettings, ApiSettings):
     tls_key_vault_certificate: str
     tls_key_vault_id: str
     api_key_rotation: str
+    alert_emails: tuple[str, ...]
+    alert_latency_ms: int
+    alert_error_percent: int
 
     @classmethod
     def load(cls) -> "EnvironmentSettings":
@@ -164,6 +167,9 @@ class EnvironmentSettings(_AzureSettings, _StageSettings, ApiSettings):
             **_cluster(reader),
             **_serving(reader),
             **read_api(reader),
+            alert_emails=_emails(reader, "alertEmails"),
+            alert_latency_ms=reader.integer("alertLatencyMs", 1, 60_000, example=250),
+            alert_error_percent=reader.integer("alertErrorPercent", 1, 100),
         )
         _check_environment(reader, settings)
         return settings

@@ -26,9 +26,10 @@ from sklearn.model_selection import KFold
 from sklearn.neighbors import LocalOutlierFactor
 
 from contract.employee import CATEGORIES, FIELD_NAMES, INTEGERS
+from contract.outliers import OUTLIER_SHARE
 from contract.rules import RULES
 from training.evidence import Figure, figure
-from training.outliers import OUTLIER_SHARE, OutlierDetector
+from training.outliers import OutlierDetector
 from training.planted_outliers import KINDS
 
 __all__ = ["KindFigures", "OutlierFigures", "Share", "clopper_pearson", "outlier_figures"]

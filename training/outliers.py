@@ -15,14 +15,11 @@ import numpy.typing as npt
 import pandas as pd
 
 from contract.employee import DETECTED_FIELDS, Category
-from contract.outliers import STRIKING_FIELDS, STRIKING_SHARE
+from contract.outliers import OUTLIER_SHARE, STRIKING_FIELDS, STRIKING_SHARE
 from contract.rules import RULES, broken_rules
 from training.outlier_tables import Bins, choose_parents, cut_bins
 
-__all__ = ["OUTLIER_SHARE", "OutlierDetector"]
-
-OUTLIER_SHARE = 0.01
-"""Share of new records of the same population that the threshold lets be called outliers."""
+__all__ = ["OutlierDetector"]
 
 _STEPS = 1024
 """Terms are whole multiples of 1/1024: their sums are exact, the same in any order and language."""

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, cast
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 from mlflow import MlflowClient
 from mlflow.entities.model_registry import ModelVersion
@@ -26,6 +27,7 @@ from contract.release import (
     EVIDENCE,
     EXAMPLE_REQUEST,
     OUTLIERS,
+    PROBABILITIES,
     REFERENCE,
     TAG_BUNDLE,
     TAG_CODE,
@@ -59,6 +61,9 @@ REFERENCE_RECORDS = 24
 
 _ABSURD_RECORDS = 3
 _RECORDS_PER_CHANGE = 7
+
+_SCORE_BINS = 10
+"""Tenths of the probability, in which telemetry counts too; the last holds 1 as well."""
 
 _READY = "READY"
 
@@ -100,9 +105,17 @@ def write_bundle(
     ]
     _write_json(folder / CLASSIFIER, answerer.compiled.content)
     _write_json(folder / OUTLIERS, answerer.outliers.to_dict())
-    _write_json(folder / DRIFT, drift.to_dict())
+    # Of the models' own records, as are the fields' counts. Out of fold, the packaged table's is as
+    # near to it (PSI .006) as another 1,470 records would be (.012 expected), and no nearer truth:
+    # those whom the API is asked about are in large part those whom the models learnt from.
+    scores = _histogram(answerer.classifier.predict_proba(features)[:, 1])
+    _write_json(folder / DRIFT, {**drift.to_dict(), PROBABILITIES: scores})
     _write_json(folder / REFERENCE, {"tolerance": TOLERANCE, "records": reference})
     _write_json(folder / EXAMPLE_REQUEST, [dict(EXAMPLE)])
+
+
+def _histogram(probabilities: npt.NDArray[np.float64]) -> list[int]:
+    return np.histogram(probabilities, bins=_SCORE_BINS, range=(0.0, 1.0))[0].tolist()
 
 
 def seal_bundle(folder: Path, evidence: Evidence, name: str) -> str:

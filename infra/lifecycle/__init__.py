@@ -14,6 +14,7 @@ from infra.lifecycle.model_stage import PINNED, PROMOTION, ModelStage, ModelStag
 from infra.lifecycle.registry import RegistryAddress
 from infra.lifecycle.release_files import ReleaseFiles, ReleaseFilesArgs
 from infra.lifecycle.release_gate import ReleaseGate, ReleaseGateArgs
+from infra.lifecycle.release_reference import ReleaseReference, ReleaseReferenceArgs
 from infra.lifecycle.shared_use import SharedGuard, SharedGuardArgs, SharedUse, SharedUseArgs
 from infra.lifecycle.smoke_test import SmokeTest, SmokeTestArgs
 from infra.lifecycle.traffic_switch import TrafficSwitch, TrafficSwitchArgs
@@ -37,6 +38,8 @@ __all__ = [
     "ReleaseFilesArgs",
     "ReleaseGate",
     "ReleaseGateArgs",
+    "ReleaseReference",
+    "ReleaseReferenceArgs",
     "SelfSignedCertificate",
     "SelfSignedCertificateArgs",
     "SharedGuard",

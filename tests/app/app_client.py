@@ -4,14 +4,13 @@ import asyncio
 from typing import Any
 
 import httpx
-
-from app.api import Api
+from starlette.types import ASGIApp
 
 __all__ = ["Client"]
 
 
 class Client:
-    def __init__(self, app: Api) -> None:
+    def __init__(self, app: ASGIApp) -> None:
         self._app = app
 
     def request(self, method: str, path: str, **arguments: Any) -> httpx.Response:

@@ -18,10 +18,13 @@ from fastapi import FastAPI
 
 from app.api import NO_TELEMETRY
 from app.listener import listen_on
-from app.models import Answer, Employee
+from app.models import Answer, record_model
 from app.server import configuration
+from contract.employee import FAIRNESS_ONLY
 
 __all__ = ["create_floor", "main"]
+
+_Employee = record_model(FAIRNESS_ONLY)
 
 
 def create_floor(constant: Answer) -> FastAPI:
@@ -30,7 +33,7 @@ def create_floor(constant: Answer) -> FastAPI:
 
     # A name bound to a type made at run time is no type to a checker.
     @app.post("/predict", response_model=Answer)
-    async def predict(records: list[Employee]) -> Answer:  # pyright: ignore[reportInvalidTypeForm,reportUnusedFunction,reportUnknownParameterType]
+    async def predict(records: list[_Employee]) -> Answer:  # pyright: ignore[reportInvalidTypeForm,reportUnusedFunction,reportUnknownParameterType]
         count = len(records)  # pyright: ignore[reportUnknownArgumentType]
         return constant.model_copy(update={"predictions": constant.predictions * count})
 

@@ -6,17 +6,18 @@ what is reported is the median over rounds of each round's own ratio.
 """
 
 import contextlib
-import importlib
 import json
 import os
 import platform
 import statistics
+import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, cast
 
+from image import packages
 from tests.app.app_processes import KEY
 from tests.bench_api.client import (
     Address,
@@ -39,6 +40,8 @@ from tests.bench_api.servers import (
 from tests.bench_api.traffic import Traffic, draw
 
 __all__ = ["ROUNDS", "Effort", "check", "image_size", "measure"]
+
+_IMAGE_REQUIREMENTS = Path(packages.__file__).with_name("requirements.txt")
 
 ROUNDS = 7
 CONNECTIONS = 8
@@ -234,10 +237,10 @@ def _figures(rounds: Sequence[_Round]) -> list[Figure]:
 
 
 def image_size() -> Figure:
-    """Ask `image.size` how large the image's packages are, where it can tell."""
-    # Whatever keeps it from measuring is the reason that is shown.
-    try:
-        measured = importlib.import_module("image.size").measured_megabytes()
-    except Exception as error:
-        return Figure.missing("site_packages", f"{type(error).__name__}: {error}")
-    return Figure.measured("site_packages", [float(measured)])
+    """Install the image's packages as the image does, pruned, and measure them."""
+    with tempfile.TemporaryDirectory() as folder:
+        try:
+            packages.install(_IMAGE_REQUIREMENTS, Path(folder))
+        except packages.InstallError as error:
+            return Figure.missing("site_packages", str(error))
+        return Figure.measured("site_packages", [packages.measure(Path(folder)).total() / 1e6])

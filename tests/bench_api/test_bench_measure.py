@@ -1,9 +1,7 @@
 """The floor, and a whole run in small: the real process, the real floor, every figure."""
 
 import json
-import sys
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import psutil
@@ -12,6 +10,7 @@ import pytest
 from app.models import Answer
 from contract.employee import EXAMPLE
 from contract.release import CLASSIFIER
+from image import packages
 from tests import bench
 from tests.app.app_bundles import answer, record, write_bundle
 from tests.app.app_client import Client
@@ -135,13 +134,14 @@ def test_what_cannot_be_measured_ends_with_exit_code_1(
     assert "not measured: the process ended with status 2" in capsys.readouterr().out
 
 
-def test_the_size_of_the_image_is_asked_of_whoever_knows(monkeypatch: pytest.MonkeyPatch) -> None:
-    def failing() -> float:
-        raise RuntimeError("no wheel to be had")
+def test_the_size_of_the_image_is_that_of_its_packages(monkeypatch: pytest.MonkeyPatch) -> None:
+    def install(_requirements: Path, folder: Path) -> None:
+        (folder / "module.py").write_bytes(b"x" * 2_000_000)
 
-    monkeypatch.setitem(sys.modules, "image.size", SimpleNamespace(measured_megabytes=lambda: 38))
-    assert image_size() == Figure.measured("site_packages", [38.0])
-    monkeypatch.setitem(sys.modules, "image.size", SimpleNamespace(measured_megabytes=failing))
-    assert image_size().reason == "RuntimeError: no wheel to be had"
-    monkeypatch.setitem(sys.modules, "image.size", None)
-    assert image_size().verdict == "not measured"
+    def failing(_requirements: Path, _folder: Path) -> None:
+        raise packages.InstallError("no wheel to be had")
+
+    monkeypatch.setattr(packages, "install", install)
+    assert image_size() == Figure.measured("site_packages", [2.0])
+    monkeypatch.setattr(packages, "install", failing)
+    assert (image_size().reason, image_size().verdict) == ("no wheel to be had", "not measured")

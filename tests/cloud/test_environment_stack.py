@@ -54,6 +54,7 @@ MADE: dict[str, dict[str, Any]] = {
         "verdicts": ["cv_roc_auc 0.8500, at least 0.8000: holds"],
     },
     "image-build": {"digest": f"sha256:{DIGEST}"},
+    "ReleaseReference": {"counts": {"Age": [900.0, 570.0], "score": [1400.0, 70.0]}},
     "ApiKey": {"key": "the-api-key", "sha256": "k", "accepted_sha256": "k,l"},
     "SelfSignedCertificate": {"certificate_pem": "PEM", "private_key_pem": "the-private-key"},
     "ManagedCluster": {
@@ -80,6 +81,7 @@ PROVIDERS = {
     "gateway-addon-managed": ("infra.lifecycle.gateway_addon", "ManagedGatewayProvider"),
     "api-slot": ("infra.lifecycle.release_slot", "ReleaseSlotProvider"),
     "stage": ("infra.lifecycle.model_stage", "ModelStageProvider"),
+    "reference": ("infra.lifecycle.release_reference", "ReleaseReferenceProvider"),
 }
 """Part of every stack's state: a change here strands resources that exist."""
 
@@ -199,6 +201,26 @@ def test_logs_are_collected_of_the_api_s_namespace_alone(stack: str) -> None:
     collected = settings["extensionSettings"]["dataCollectionSettings"]
     assert collected["namespaces"] == ["attrition"]
     assert collected["namespaceFilteringMode"] == "Include"
+
+
+def test_the_queries_are_of_the_release_that_reached_the_stage(stack: str) -> None:
+    """And not written before it has: until then its lines would be no lines of the release's."""
+    program = compose(stack, {"alertLatencyMs": 400})
+    assert {"stage", "reference"} <= waits_for(program, "alerts-rule-drift")
+    (condition,) = program["alerts-rule-drift"].inputs["criteria"]["allOf"]
+    assert f"let release = '{VERSION}';" in condition["query"]
+    assert f"let cluster = '{cluster_world.CLUSTER_ID}';" in condition["query"]
+    assert "let latency_limit_ms = 400.0;" in program["alerts-search-latency"].inputs["query"]
+    assert program.outputs["workbook"] == "id-of-alerts-workbook"
+
+
+def test_the_environments_share_a_log_store_and_no_name_in_it() -> None:
+    searches = [
+        {r.inputs["savedSearchId"] for r in compose(stack).of_type("SavedSearch")}
+        for stack in ("staging", "production")
+    ]
+    assert searches[0]
+    assert not searches[0] & searches[1]
 
 
 def test_the_cluster_is_protected_by_setting() -> None:

@@ -20,6 +20,8 @@ RULES = {
     "dns_prefix": (1, 54, r"[A-Za-z0-9][A-Za-z0-9-]*[A-Za-z0-9]"),
     "budget": (1, 63, r"[A-Za-z0-9_-]+"),
     "data_collection_rule": (1, 64, r"[A-Za-z0-9][A-Za-z0-9._-]*[A-Za-z0-9]"),
+    "action_group": (1, 260, r"[A-Za-z0-9][A-Za-z0-9._-]*[A-Za-z0-9]"),
+    "workbook": (36, 36, r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}"),
 }
 
 
@@ -54,6 +56,8 @@ def test_the_limits_that_tests_check_are_those_that_the_module_says() -> None:
         "dns_prefix": naming.DNS_PREFIX_LENGTH,
         "budget": naming.BUDGET_LENGTH,
         "data_collection_rule": naming.DATA_COLLECTION_RULE_LENGTH,
+        "action_group": naming.ACTION_GROUP_LENGTH,
+        "workbook": 36,
     }
     assert limits == {method: longest for method, (_, longest, _) in RULES.items()}
 
@@ -70,7 +74,12 @@ def test_names_are_what_they_were() -> None:
         "dns_prefix": "contoso-retention-shared",
         "budget": "budget-contoso-retention-shared",
         "data_collection_rule": "dcr-contoso-retention-shared",
+        "action_group": "ag-contoso-retention-shared",
+        "workbook": "e0ce633e-99f7-5998-baf8-11767326f260",
     }
+    names = Names("contoso", "production")
+    assert names.alert_rule("drift") == "alert-contoso-retention-production-drift"
+    assert names.saved_search("drift") == "query-contoso-retention-production-drift"
     assert Names("contoso", "production").identity("tls") == "id-contoso-retention-production-tls"
 
 

@@ -28,6 +28,7 @@ _COLLECTIONS = {
 _NAMES = {
     "RoleAssignment": ("roleAssignmentName",),
     "MaintenanceConfiguration": ("resourceName", "configName"),
+    "SavedSearch": ("workspaceName", "savedSearchId"),
 }
 """The inputs that name a resource, where they are not all those that end in `Name`."""
 

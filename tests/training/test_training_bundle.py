@@ -19,6 +19,7 @@ from contract.release import (
     EXAMPLE_REQUEST,
     MANIFEST,
     OUTLIERS,
+    PROBABILITIES,
     REFERENCE,
     TAG_METRICS,
     ReleaseError,
@@ -168,3 +169,13 @@ def test_the_headlines_fit_into_a_tag() -> None:
     for key, value in tags.items():
         check_tag(key, value)
     assert json.loads(tags[TAG_METRICS]) == figures
+
+
+def test_the_scores_of_the_table_are_counted_in_tenths(
+    bundle: Path, answerer: Answerer, dataset: Dataset
+) -> None:
+    answers = answerer.answer(dataset.features)
+    tenths = [min(int(10 * answer["attrition_probability"]), 9) for answer in answers]
+    counts = content(bundle, DRIFT)[PROBABILITIES]
+    assert counts == [tenths.count(tenth) for tenth in range(10)]
+    assert sum(counts) == len(dataset.target)

@@ -13,13 +13,13 @@ import pandas as pd
 import pytest
 
 from contract.employee import DETECTED_NAMES, EXAMPLE, FIELD_NAMES, FIELDS, Integer
-from contract.outliers import STRIKING_FIELDS
+from contract.outliers import OUTLIER_SHARE, STRIKING_FIELDS
 from contract.rules import RULES
 from training import outlier_evaluation, outlier_tables
 from training.dataset import Dataset
 from training.outlier_evaluation import OutlierFigures, clopper_pearson, outlier_figures
 from training.outlier_tables import Conditional, cut_bins
-from training.outliers import OUTLIER_SHARE, OutlierDetector
+from training.outliers import OutlierDetector
 from training.planted_outliers import KINDS, SWAPPED
 from training.records import check_records, records_frame
 
