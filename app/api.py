@@ -79,6 +79,10 @@ def _fastapi(service: Service) -> FastAPI:
     return app
 
 
+class _Markdown(PlainTextResponse):
+    media_type = "text/markdown"
+
+
 async def _service(request: Request) -> Service:
     return request.app.state.service
 
@@ -121,12 +125,12 @@ async def _release(service: _AskedService) -> Response:
 @_asked.get(
     _CARD_PATH,
     dependencies=document.CREDENTIALS,
-    response_class=PlainTextResponse,
+    response_class=_Markdown,
     responses=_REFUSED,
 )
 async def _card(service: _AskedService) -> Response:
     """Return the release's model card, in Markdown."""
-    return PlainTextResponse(service.release.card, media_type="text/markdown")
+    return _Markdown(service.release.card)
 
 
 @_health.get("/health/live")

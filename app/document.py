@@ -113,12 +113,8 @@ def _document(app: FastAPI, predict: APIRoute) -> dict[str, Any]:
     for operations in document["paths"].values():
         for operation in operations.values():
             for response in operation["responses"].values():
-                content = response.get("content", {})
-                if (
-                    content.get("application/json", {})
-                    .get("schema", {})
-                    .get("$ref", "")
-                    .endswith("/Problem")
-                ):
-                    response["content"] = {MEDIA_TYPE: content["application/json"]}
+                # FastAPI describes every response as one of the route's own kind.
+                for kind, described in [*response.get("content", {}).items()]:
+                    if described.get("schema", {}).get("$ref", "").endswith("/Problem"):
+                        response["content"] = {MEDIA_TYPE: response["content"].pop(kind)}
     return document

@@ -46,7 +46,7 @@ class Predict:
         await admit(self._service, scope)
         report = _reports(scope["query_string"])
         require_ready(self._service)
-        hypothetical = headers_of(scope, b"x-hypothetical") == (b"true",)
+        hypothetical = _hypothetical(scope)
         with room_for(self._service, scope):
             batch = await self._read(await read_body(scope, receive), report=report)
             scores = self._service.answer(batch.codes, hypothetical=hypothetical)
@@ -86,6 +86,14 @@ def require_ready(service: Service) -> None:
     """Refuse to answer from a release that did not answer its reference records right."""
     if not service.ready:
         raise ProblemError(503, "the release did not answer its reference records as it should")
+
+
+def _hypothetical(scope: Scope) -> bool:
+    """Say whether the records are nobody's, and are to be counted nowhere."""
+    (given,) = headers_of(scope, b"x-hypothetical")
+    if given not in (None, b"true", b"false"):
+        raise ProblemError(422, "X-Hypothetical: expected true or false")
+    return given == b"true"
 
 
 def _reports(query: bytes) -> bool:

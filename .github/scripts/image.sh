@@ -17,7 +17,7 @@ release=$(dirname "$(jq --raw-output .exampleRequest <<<"$outputs")")
 version=$(jq --raw-output .modelVersion <<<"$outputs")
 sha256=$(sha256sum "$release/manifest.json" | cut -d ' ' -f 1)
 
-docker buildx build --file image/Dockerfile --load --tag "$image" \
+docker buildx build --file app/Dockerfile --load --tag "$image" \
   --build-context "release=$release" \
   --build-arg "RELEASE_VERSION=$version" --build-arg "RELEASE_SHA256=$sha256" .
 docker run --rm --volume /var/run/docker.sock:/var/run/docker.sock "$scanner" \

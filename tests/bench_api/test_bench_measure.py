@@ -31,7 +31,9 @@ def traffic() -> Traffic:
 
 @pytest.fixture
 def constant() -> Answer:
-    return Answer.model_validate({"release": "7", "predictions": [answer(record())]})
+    drift = {"status": "ok", "records": 60, "features": []}
+    predictions = [answer(record())]
+    return Answer.model_validate({"release": "7", "predictions": predictions, "drift": drift})
 
 
 @pytest.fixture

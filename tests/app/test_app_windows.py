@@ -1,0 +1,121 @@
+"""The log line `window`: counts of enough people, never of a few."""
+
+import json
+from typing import Any
+
+import pytest
+from app_bundles import REFERENCES, record
+
+from app.scoring import encode
+from app.service import Service
+from app.windows import WindowLines
+from contract.telemetry import MINIMUM_RECORDS
+
+
+class Clock:
+    now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def clock(service: Service) -> Clock:
+    clock = Clock()
+    service.lines = WindowLines(
+        service.release.drift, "7", records=MINIMUM_RECORDS, seconds=60, clock=clock
+    )
+    return clock
+
+
+def lines(capfd: pytest.CaptureFixture[str]) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in capfd.readouterr().out.splitlines()]
+
+
+def answer(service: Service, *rows: dict[str, Any]) -> None:
+    service.answer(encode(rows))
+
+
+def test_a_line_is_written_when_there_are_enough_and_it_is_time(
+    service: Service, clock: Clock, capfd: pytest.CaptureFixture[str]
+) -> None:
+    answer(service, *[record()] * 19)
+    clock.now = 61
+    answer(service, *(record(**changes) for changes in REFERENCES))
+    (line,) = lines(capfd)
+    assert line.pop("time") > line.pop("since")
+    assert line == {
+        "event": "window",
+        "schema": 1,
+        "release": "7",
+        "records": 24,
+        "counts": {
+            "JobLevel": [1, 22, 0, 1, 0],
+            "MonthlyIncome": [2, 21, 1],
+            "OverTime": [2, 22],
+        },
+        "probabilities": line["probabilities"],
+        "outliers": 2,
+        "referred": line["referred"],
+        "at_risk": line["at_risk"],
+    }
+    assert len(line["probabilities"]) == 10
+    assert sum(line["probabilities"]) == 24
+    assert line["referred"] + line["at_risk"] <= 24
+
+
+@pytest.mark.parametrize(("records", "seconds"), [(19, 1_000), (500, 59)])
+def test_neither_few_records_nor_little_time_make_a_line(
+    service: Service,
+    clock: Clock,
+    capfd: pytest.CaptureFixture[str],
+    records: int,
+    seconds: float,
+) -> None:
+    answer(service, *[record()] * (records - 1))
+    clock.now = seconds
+    answer(service, record())
+    assert lines(capfd) == []
+
+
+def test_fewer_than_the_least_are_never_written(
+    service: Service, clock: Clock, capfd: pytest.CaptureFixture[str]
+) -> None:
+    answer(service, *[record()] * 19)
+    clock.now = 10_000
+    service.lines.write_if_due()
+    service.lines.write()
+    assert lines(capfd) == []
+    eager = WindowLines(service.release.drift, "7", records=1, seconds=0, clock=clock)
+    eager.add(service.release.drift.count(encode([record()])), service.answer(encode([record()])))
+    lines(capfd)
+    eager.write()
+    assert lines(capfd) == []
+
+
+def test_the_next_line_begins_anew(
+    service: Service, clock: Clock, capfd: pytest.CaptureFixture[str]
+) -> None:
+    answer(service, *[record()] * 20)
+    service.lines.write()
+    clock.now = 100
+    answer(service, *[record(JobLevel=5)] * 20)
+    clock.now = 159
+    answer(service, record(JobLevel=5))
+    assert len(lines(capfd)) == 1
+    clock.now = 160
+    service.lines.write_if_due()
+    (line,) = lines(capfd)
+    assert line["records"] == 21
+    assert line["counts"]["JobLevel"] == [0, 0, 0, 0, 21]
+
+
+def test_hypothetical_records_are_counted_nowhere(
+    service: Service, clock: Clock, capfd: pytest.CaptureFixture[str]
+) -> None:
+    service.answer(encode([record()] * 500), hypothetical=True)
+    clock.now = 100
+    service.lines.write_if_due()
+    assert lines(capfd) == []
+    assert service.window.report()["records"] == 0
+    assert b'attrition_answers_total{decision="at_risk"} 0' in service.metrics.text("ok")
