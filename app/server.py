@@ -103,12 +103,19 @@ class _Server(uvicorn.Server):
             )
             self._control = Control(path, listening, self._handover.answer)
 
+    async def on_tick(self, counter: int) -> bool:
+        # Ten ticks are a second: what traffic has left behind is written though no more comes.
+        if counter % 10 == 0:
+            self._service.lines.write_if_due()
+        return await super().on_tick(counter)
+
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         self._service.draining = True
         if self._control and self._handover:
             self._control.close()
             await self._handover.stop()
         await super().shutdown(sockets)
+        self._service.lines.write()
 
     async def _take(self, connection: socket.socket) -> None:
         """Give an accepted connection to uvicorn, as the closure in its `startup` does.

@@ -73,7 +73,7 @@ TRAINING_PACKAGES = (
 )
 """What `training` imports, and what its models are stored with."""
 
-SCORING_PACKAGES = (_UNITY_CATALOG, "mlflow-skinny")
+SCORING_PACKAGES = (_UNITY_CATALOG, "mlflow-skinny", "msgspec")
 """What `batch` imports, less what Spark brings and must agree with: PySpark, pandas and NumPy. Of
 MLflow it needs the client alone; the whole would bring a pandas of its own."""
 

@@ -31,7 +31,7 @@ def traffic() -> Traffic:
 
 @pytest.fixture
 def constant() -> Answer:
-    drift = {"status": "ok", "records": 60, "features": []}
+    drift: dict[str, object] = {"status": "ok", "records": 60, "features": []}
     predictions = [answer(record())]
     return Answer.model_validate({"release": "7", "predictions": predictions, "drift": drift})
 

@@ -118,7 +118,9 @@ class Workspace:
 
     def release(self) -> str:
         """Ask the API which release it serves."""
-        with urllib.request.urlopen(f"{self.url}/release", timeout=10) as response:
+        key = (self.folder / ".local" / "api.key").read_text().strip()
+        request = urllib.request.Request(f"{self.url}/release", headers={"X-API-Key": key})
+        with urllib.request.urlopen(request, timeout=10) as response:
             return json.load(response)["version"]
 
     def answers(self) -> bool:
