@@ -1,0 +1,305 @@
+"""The tables of docs/api.md against /openapi.json, real answers, real log lines and the code."""
+
+import ast
+import http.client
+import json
+import re
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+import yaml
+from docs_markdown import ROOT, Document, bare
+
+from app.auth import MAX_KEY_BYTES
+from app.body import BODY_SECONDS, MAX_BODY_BYTES
+from app.drift import WINDOW_RECORDS
+from app.entra import MAX_TOKEN_BYTES
+from app.models import MAX_RECORDS, Answer
+from app.server import GRACE_SECONDS, KEEP_ALIVE_SECONDS
+from app.service import Service
+from app.settings import Settings
+from contract.drift import MINIMUM_WINDOW
+from contract.employee import FIELDS, IGNORED, expected
+from contract.rules import RULES
+from contract.telemetry import MINIMUM_RECORDS, SCHEMA
+from tests.app.app_bundles import record
+from tests.app.app_processes import JSON, KEY, Process
+
+API = Document(ROOT / "docs" / "api.md")
+ROUTES = API.table("route", "credential", "answers")
+PAGES = {"GET /", "GET /docs", "GET /openapi.json"}
+"""Routes that the document of the API leaves out."""
+EVERYWHERE = {404, 405, 500}
+
+JSON_TYPES = {str: "string", int: "integer", float: "number", list: "array", dict: "object"}
+
+
+@dataclass(frozen=True)
+class Reply:
+    status: int
+    headers: http.client.HTTPMessage
+    body: bytes
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.body)
+
+
+def ask(process: Process, route: str, body: bytes | None = None, **headers: str) -> Reply:
+    connection = process.connect()
+    method, path = route.split()
+    connection.request(method, path, body, headers)
+    answer = connection.getresponse()
+    reply = Reply(answer.status, answer.headers, answer.read())
+    connection.close()
+    return reply
+
+
+def predict(process: Process, *records: Mapping[str, Any], path: str = "/predict") -> Reply:
+    body = json.dumps(records).encode()
+    return ask(process, f"POST {path}", body, **JSON, **{"X-API-Key": KEY})
+
+
+@pytest.fixture(scope="module")
+def document(serving: Process) -> dict[str, Any]:
+    return ask(serving, "GET /openapi.json").json
+
+
+def operations(document: dict[str, Any]) -> Iterator[tuple[str, str, dict[str, Any]]]:
+    for path, methods in document["paths"].items():
+        for method, operation in methods.items():
+            yield f"{method.upper()} {path}", path, operation
+
+
+# Routes, options, records
+
+
+def test_the_routes_are_those_of_the_document_and_the_pages(document: dict[str, Any]) -> None:
+    secured = {route: bool(each.get("security")) for route, _, each in operations(document)}
+    assert len(ROUTES) == len(secured) + len(PAGES)
+    assert {bare(route): credential == "yes" for route, credential, _ in ROUTES} == {
+        **secured,
+        **dict.fromkeys(PAGES, False),
+    }
+
+
+@pytest.mark.parametrize(("route", "credential"), [(bare(row[0]), row[1]) for row in ROUTES])
+def test_a_route_asks_for_a_credential_where_it_says_so(
+    serving: Process, route: str, credential: str
+) -> None:
+    assert ask(serving, route).status == (401 if credential == "yes" else 200)
+
+
+def test_the_options_are_those_of_the_document(document: dict[str, Any]) -> None:
+    found = {
+        (each["name"], each["in"], *each["schema"]["enum"], each["schema"]["default"])
+        for each in document["paths"]["/predict"]["post"]["parameters"]
+    }
+    rows = API.table("option", "where", "values", "else")
+    assert found == {
+        (bare(name).lower() if where == "header" else bare(name), where)
+        + tuple(re.findall(r"`(\w+)`", values))
+        + tuple(re.findall(r"^`(\w+)`", default))
+        for name, where, values, default in rows
+    }
+
+
+def test_another_value_of_an_option_does_what_it_says(serving: Process) -> None:
+    assert predict(serving, record(), path="/predict?on_error=maybe").status == 422
+    body, headers = json.dumps([record()]).encode(), {**JSON, "X-API-Key": KEY}
+    for value, counted in (("true", 0), ("false", 1), ("yes", 1)):
+        before = ask(serving, "GET /drift", **headers).json["records"]
+        said = {**headers, "X-Hypothetical": value}
+        assert ask(serving, "POST /predict", body, **said).status == 200
+        assert ask(serving, "GET /drift", **headers).json["records"] == before + counted
+
+
+def test_the_fields_are_the_contracts(document: dict[str, Any]) -> None:
+    content = document["paths"]["/predict"]["post"]["requestBody"]["content"]["application/json"]
+    schema = content["schema"]["items"]
+    rows = API.table("field", "holds", "may be left out")
+    assert [(bare(name), holds) for name, holds, _ in rows] == [
+        (field.name, expected(field)) for field in FIELDS
+    ]
+    assert {bare(row[0]) for row in rows if row[2] == "no"} == set(schema["required"])
+    assert {bare(row[0]) for row in rows} | {*IGNORED} == schema["properties"].keys()
+    for name in IGNORED:
+        assert f"`{name}`" in API.prose
+
+
+def test_the_rules_are_the_contracts() -> None:
+    rows = API.table("rule", "says")
+    assert [(bare(name), says) for name, says in rows] == [(r.name, r.sentence) for r in RULES]
+
+
+# Answers and errors
+
+
+def test_the_answer_has_the_shape_of_a_real_one(serving: Process) -> None:
+    (shown,) = (json.loads(b.code) for b in API.blocks if b.heading == "Answers")
+    assert shape(shown) == shape(predict(serving, record()).json)
+    Answer.model_validate(shown, strict=True)
+
+
+def shape(content: Any) -> Any:
+    match content:
+        case dict():
+            return {name: shape(value) for name, value in content.items()}  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType] - JSON
+        case list():
+            return [shape(value) for value in content]  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType] - JSON
+        case _:
+            return type(content)
+
+
+def test_the_error_is_what_such_a_request_gets(serving: Process) -> None:
+    (shown,) = (json.loads(b.code) for b in API.blocks if b.heading == "Errors")
+    wrong = record(Age="41")
+    del wrong["OverTime"]
+    reply = predict(serving, record(), wrong)
+    assert reply.headers["Content-Type"] in API.prose
+    assert {**reply.json, "request_id": shown["request_id"]} == shown
+
+
+def test_the_statuses_are_those_of_the_document(document: dict[str, Any]) -> None:
+    secured = {path for _, path, each in operations(document) if each.get("security")}
+    found: set[tuple[int, str]] = set()
+    for status, places, _ in API.table("status", "from", "when"):
+        if places == "any path":
+            assert int(status) in EVERYWHERE
+            continue
+        paths = set(re.findall(r"`(/[^`]*)`", places))
+        if "what asks for a credential" in places:
+            paths |= secured
+        found |= {(int(status), path) for path in paths}
+    said = {
+        (int(status), path)
+        for _, path, each in operations(document)
+        for status in each["responses"]
+        if status != "200"
+    }
+    assert found == said
+    named = {int(row[0]) for row in API.table("status", "from", "when")}
+    assert named == EVERYWHERE | {status for status, _ in said}
+
+
+@pytest.mark.parametrize(
+    ("route", "body", "headers", "status"),
+    [
+        ("POST /predict", b"[", {}, 400),
+        ("POST /predict", b"[]", {"X-API-Key": "wrong"}, 401),
+        ("GET /nothing", None, {}, 404),
+        ("GET /drift/", None, {}, 404),
+        ("POST /predict/", b"[]", {}, 404),
+        ("GET /predict", None, {}, 405),
+        ("POST /release", None, {}, 405),
+        ("POST /predict", b" " * (MAX_BODY_BYTES + 1), {}, 413),
+        ("POST /predict", b"[]", {"Content-Type": "text/plain"}, 415),
+        ("POST /predict", b"[]", {}, 422),
+    ],
+)
+def test_a_refusal_has_the_one_shape(
+    serving: Process, route: str, body: bytes | None, headers: dict[str, str], status: int
+) -> None:
+    reply = ask(serving, route, body, **{**JSON, "X-API-Key": KEY, **headers})
+    assert reply.status == status
+    assert reply.headers["Content-Type"] == "application/problem+json"
+    assert reply.headers["X-Request-ID"] == reply.json["request_id"]
+    assert reply.json.keys() - {"errors"} == {"type", "title", "status", "detail", "request_id"}
+    assert ("Allow" in reply.headers) == (status == 405)
+    assert ("WWW-Authenticate" in reply.headers) == (status == 401)
+
+
+# Limits, log lines, metrics
+
+
+def test_the_limits_are_the_codes(bundle: Any) -> None:
+    rows = API.table("what", "limit", "config key", "over it")
+    bodies: int = Service.open(settings(bundle)).in_flight._max_body_bytes  # pyright: ignore[reportPrivateUsage] - the bound itself
+    assert [row[1] for row in rows] == [
+        f"1 to {MAX_RECORDS:,}",
+        f"{MAX_BODY_BYTES:,}",
+        f"{BODY_SECONDS:g}",
+        f"{MAX_KEY_BYTES:,}",
+        f"{MAX_TOKEN_BYTES:,}",
+        f"{Settings.rate_limit_per_second}",
+        f"{Settings.rate_limit_burst}",
+        f"{Settings.max_in_flight}",
+        f"{bodies:,}",
+        f"{KEEP_ALIVE_SECONDS}",
+        f"{GRACE_SECONDS}",
+    ]
+    config = yaml.safe_load((ROOT / "Pulumi.yaml").read_text())["config"]
+    keys = {bare(row[2]): row[1] for row in rows if row[2] != "–"}
+    assert keys == {key: str(config[key]["default"]) for key in keys}
+    assert len(keys) == 3
+    assert f"about the last {WINDOW_RECORDS:,}" in API.prose
+    assert f"below {MINIMUM_WINDOW} records" in API.prose
+    assert f"at least {MINIMUM_RECORDS} records" in API.prose
+    assert f"form, now {SCHEMA};" in API.prose
+
+
+def settings(bundle: Any) -> Settings:
+    return Settings(
+        release_dir=bundle, release_version="7", release_sha256=None, api_key_sha256=("0" * 64,)
+    )
+
+
+@pytest.fixture(scope="module")
+def lines(serving: Process) -> list[dict[str, Any]]:
+    """Real log lines: answers, refusals, an unknown path and method, and a window."""
+    predict(serving, *[record(TotalWorkingYears=60)] * MINIMUM_RECORDS)
+    ask(serving, "GET /nothing")
+    ask(serving, "BREW /release")
+    time.sleep(1.1)
+    predict(serving, record())
+    return [json.loads(line) for line in serving.log.read_text().splitlines()]
+
+
+@pytest.mark.parametrize("event", ["request", "window"])
+def test_a_log_line_has_the_fields_that_the_table_says(
+    lines: list[dict[str, Any]], event: str
+) -> None:
+    rows = API.table(f"field of `{event}`", "JSON type", "meaning")
+    types = {bare(name): set(kinds.split(" or ")) for name, kinds, _ in rows}
+    found = [line for line in lines if line["event"] == event]
+    assert found
+    seen: dict[str, set[str]] = {name: set() for name in types}
+    for line in found:
+        assert [*line] == [*types]
+        for name, value in line.items():
+            seen[name].add("null" if value is None else JSON_TYPES[type(value)])
+    # A request that the process ended with has no status; none of these is one.
+    seen["status"] = types["status"] if event == "request" else set()
+    assert {name: kinds for name, kinds in seen.items() if kinds} == types
+    assert all(line["schema"] == SCHEMA for line in found)
+
+
+def test_the_other_lines_are_those_that_the_code_writes() -> None:
+    written = {
+        node.args[0].value
+        for path in (ROOT / "app").glob("*.py")
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.Call)
+        and isinstance(node.func, ast.Name)
+        and node.func.id == "emit"
+        and isinstance(node.args[0], ast.Constant)
+    }
+    named = {name for row in API.table("event", "when") for name in re.findall(r"`(\w+)`", row[0])}
+    assert named == written - {"request", "window"}
+
+
+def test_the_metrics_are_those_that_are_served(
+    serving: Process, lines: list[dict[str, Any]]
+) -> None:
+    assert lines
+    text = ask(serving, "GET /metrics").body.decode()
+    names = {name for name in re.findall(r"^# TYPE (\w+)", text, re.MULTILINE)}
+    found: dict[str, set[str]] = {name: set() for name in names if not name.endswith("_created")}
+    for name, labels in re.findall(r"^(\w+?)(?:_bucket|_sum|_count)?\{(.+)\} ", text, re.MULTILINE):
+        if name in found:
+            found[name] |= set(re.findall(r'(\w+)="', labels)) - {"le"}
+    rows = API.table("metric", "labels", "counts")
+    assert {bare(name): set(re.findall(r"`(\w+)`", labels)) for name, labels, _ in rows} == found
