@@ -8,8 +8,8 @@ environment:
 
 who may call, one of the two at least:
   API_KEY_SHA256   sha-256 of each accepted API key, separated by commas
-  ENTRA_TENANT_ID  the tenant whose tokens are accepted, a GUID; needs ENTRA_AUDIENCE, the API's
-                   application id or its URI, or several separated by commas
+  ENTRA_TENANT_ID  the tenant whose tokens are accepted, a GUID; needs ENTRA_AUDIENCE
+  ENTRA_AUDIENCE   the API's application id or its URI, or several separated by commas
   ENTRA_ISSUER     the tenant's issuer of v2 tokens in another cloud than the public one
   ENTRA_LOOPBACK_HTTP
                    true: that issuer may be on http://127.0.0.1; for tests (false)

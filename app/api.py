@@ -66,6 +66,8 @@ def _fastapi(service: Service) -> FastAPI:
         openapi_url=None,
         docs_url=None,
         redoc_url=None,
+        # A redirection would be an answer without a document, to an address that the client names.
+        redirect_slashes=False,
         telemetry=NO_TELEMETRY,
     )
     app.state.service = service

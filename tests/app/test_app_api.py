@@ -233,7 +233,7 @@ def test_one_line_a_request(client: Client, capfd: pytest.CaptureFixture[str]) -
 def test_an_unexpected_error_is_logged_by_type_and_place_alone(
     client: Client, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def explode(*_: Any) -> None:
+    def explode(*_: Any, **__: Any) -> None:
         raise RuntimeError(f"cannot score {CANARY}")
 
     monkeypatch.setattr(Service, "answer", explode)
