@@ -117,9 +117,9 @@ class Workspace:
         return json.loads(self.run("outputs", engine="auto").stdout)
 
     def release(self) -> str:
-        """Ask the API which release it serves."""
-        with urllib.request.urlopen(f"{self.url}/release", timeout=10) as response:
-            return json.load(response)["version"]
+        """Ask the API which release it serves; that much it tells anybody."""
+        with urllib.request.urlopen(f"{self.url}/health/ready", timeout=10) as response:
+            return json.load(response)["release"]
 
     def answers(self) -> bool:
         try:
