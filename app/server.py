@@ -77,6 +77,8 @@ class _Server(uvicorn.Server):
         self, config: uvicorn.Config, service: Service, control: tuple[Path, socket.socket] | None
     ) -> None:
         super().__init__(config)
+        # A window that is due must not wait for the next request, which may come tomorrow.
+        config.callback_notify, config.timeout_notify = self._write_if_due, 1
         self._service = service
         self._control_socket = control
         self._control: Control | None = None
@@ -103,12 +105,6 @@ class _Server(uvicorn.Server):
             )
             self._control = Control(path, listening, self._handover.answer)
 
-    async def on_tick(self, counter: int) -> bool:
-        # Ten ticks are a second: what traffic has left behind is written though no more comes.
-        if counter % 10 == 0:
-            self._service.lines.write_if_due()
-        return await super().on_tick(counter)
-
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         self._service.draining = True
         if self._control and self._handover:
@@ -116,6 +112,9 @@ class _Server(uvicorn.Server):
             await self._handover.stop()
         await super().shutdown(sockets)
         self._service.lines.write()
+
+    async def _write_if_due(self) -> None:
+        self._service.lines.write_if_due()
 
     async def _take(self, connection: socket.socket) -> None:
         """Give an accepted connection to uvicorn, as the closure in its `startup` does.

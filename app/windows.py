@@ -63,7 +63,10 @@ class WindowLines:
             self.write()
 
     def write(self) -> None:
-        """Write the line if there are enough records; fewer go on waiting, or are never told."""
+        """Write the line if there are enough records, due or not: the process is about to end.
+
+        Fewer are never told.
+        """
         if self._records < self._least:
             return
         emit(

@@ -7,6 +7,7 @@ stack's config file, and a file under version control is not the place for it.
 import contextlib
 import json
 import re
+import shutil
 import textwrap
 from collections.abc import Callable
 from pathlib import Path
@@ -82,13 +83,20 @@ class PulumiRunner:
                 work_dir=str(workspace),
                 opts=automation.LocalWorkspaceOptions(
                     env_vars=environment,
-                    pulumi_command=automation.PulumiCommand(str(self._command.parents[1])),
+                    pulumi_command=self._pulumi(),
                 ),
             )
         except (automation.errors.CommandError, RuntimeError) as error:
             raise EngineError(f"{self._command}: {error}") from error
         self._release_dead_lock(stack)
         return stack
+
+    def _pulumi(self) -> automation.PulumiCommand:
+        """Give the SDK what it takes: the command on the PATH, or a folder with `bin/pulumi`."""
+        if shutil.which("pulumi") == str(self._command):
+            # Wherever that is: Pulumi's archive, unpacked, has no `bin`.
+            return automation.PulumiCommand()
+        return automation.PulumiCommand(str(self._command.parents[1]))
 
     def _workspace(self) -> Path:
         """Make the workspace: the project's own files, pointing back at its program."""

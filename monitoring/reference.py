@@ -45,12 +45,16 @@ class Reference:
 
     @classmethod
     def checked(cls, release: str, counts: Mapping[str, Any]) -> "Reference":
-        """Take counts from where they were stored; an engine makes floats of whole numbers.
+        """Take counts from where they were stored, and put them in order.
+
+        An engine makes floats of whole numbers and keeps no order of keys; a query's text must be
+        the same at every `up`, or each would write all of them anew.
 
         Raises:
             CountsError: some are no whole numbers from 0.
         """
-        return cls(release=release, counts={name: _whole(name, counts[name]) for name in counts})
+        names = sorted(counts, key=lambda name: (name == SCORE, name))
+        return cls(release=release, counts={name: _whole(name, counts[name]) for name in names})
 
     @property
     def features(self) -> tuple[str, ...]:

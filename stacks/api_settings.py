@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
+from contract.telemetry import MINIMUM_RECORDS
 from stacks.reader import Reader
 
 __all__ = ["ApiSettings", "read_api"]
@@ -20,6 +21,8 @@ class ApiSettings:
     rate_limit_per_second: int
     rate_limit_burst: int
     max_in_flight: int
+    window_records: int
+    window_seconds: int
     api_docs: bool
 
     @property
@@ -31,6 +34,8 @@ class ApiSettings:
             "RATE_LIMIT_PER_SECOND": str(self.rate_limit_per_second),
             "RATE_LIMIT_BURST": str(self.rate_limit_burst),
             "MAX_IN_FLIGHT": str(self.max_in_flight),
+            "WINDOW_RECORDS": str(self.window_records),
+            "WINDOW_SECONDS": str(self.window_seconds),
             "DOCS_ENABLED": str(self.api_docs).lower(),
         }
 
@@ -65,5 +70,7 @@ def read_api(reader: Reader) -> dict[str, Any]:
         "rate_limit_per_second": reader.integer("rateLimitPerSecond", 1, 1_000_000, example=100),
         "rate_limit_burst": reader.integer("rateLimitBurst", 1, 1_000_000, example=200),
         "max_in_flight": reader.integer("maxInFlight", 1, 10_000, example=64),
+        "window_records": reader.integer("windowRecords", MINIMUM_RECORDS, 1_000_000),
+        "window_seconds": reader.integer("windowSeconds", 1, 86_400, example=60),
         "api_docs": reader.boolean("apiDocs"),
     }

@@ -130,6 +130,7 @@ def test_limits_have_defaults(tmp_path: Path) -> None:
     settings = Settings.from_environment(environment(tmp_path, MAX_IN_FLIGHT=" "))
     assert (settings.rate_limit_per_second, settings.rate_limit_burst) == (100, 200)
     assert (settings.max_in_flight, settings.docs_enabled) == (64, True)
+    assert (settings.window_records, settings.window_seconds) == (20, 60)
 
 
 def test_limits_are_read(tmp_path: Path) -> None:
@@ -138,10 +139,13 @@ def test_limits_are_read(tmp_path: Path) -> None:
         "RATE_LIMIT_BURST": "1",
         "MAX_IN_FLIGHT": "010",
         "DOCS_ENABLED": "false",
+        "WINDOW_RECORDS": "20",
+        "WINDOW_SECONDS": "86400",
     }
     settings = Settings.from_environment(environment(tmp_path, **changes))
     assert (settings.rate_limit_per_second, settings.rate_limit_burst) == (1_000_000, 1)
     assert (settings.max_in_flight, settings.docs_enabled) == (10, False)
+    assert (settings.window_records, settings.window_seconds) == (20, 86_400)
 
 
 @pytest.mark.parametrize(
@@ -159,6 +163,8 @@ def test_limits_are_read(tmp_path: Path) -> None:
             for name in ("RATE_LIMIT_PER_SECOND", "RATE_LIMIT_BURST", "MAX_IN_FLIGHT")
             for value in ("0", "-1", "1.5", "1e3", "many", "²", "9" * 5000)
         ),
+        *(("WINDOW_RECORDS", value) for value in ("19", "1", "0", "1000001", "2e1")),
+        *(("WINDOW_SECONDS", value) for value in ("0", "86401", "0.5")),
         *(("DOCS_ENABLED", value) for value in ("yes", "1", "True", "off")),
         ("PORT", "65536"),
         ("PORT", "-1"),

@@ -252,6 +252,7 @@ def test_a_certificate_of_ones_own_stays_in_its_vault() -> None:
 def test_the_pods_are_told_what_config_says_of_the_api(stack: str) -> None:
     data = compose(stack)["api-release-settings"].inputs["data"]
     assert data["DOCS_ENABLED"] == "true"
+    assert (data["WINDOW_RECORDS"], data["WINDOW_SECONDS"]) == ("20", "60")
     assert "ENTRA_TENANT_ID" not in data
     assert "api-policy-to-issuer" not in {r.name for r in compose(stack).resources}
 

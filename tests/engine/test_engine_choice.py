@@ -152,6 +152,19 @@ def test_an_earlier_installation_is_found(
     assert reason(capsys) == f"engine: pulumi (installed in {project.local / 'pulumi-cli'})\n"
 
 
+def test_pulumi_is_run_wherever_on_the_path_it_is(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its archive, unpacked, has no folder `bin`, in which the SDK would look for it."""
+    fake_pulumi(project.root / "unpacked")
+    answers = '#!/bin/sh\nif [ "$1" = version ]; then echo v3.272.0; else exit 77; fi\n'
+    (project.root / "unpacked" / "pulumi").write_text(answers)
+    (project.root / "Pulumi.yaml").write_text("{name: proj, runtime: {name: python, options: {}}}")
+    monkeypatch.setenv("PATH", str(project.root / "unpacked"))
+    with pytest.raises(EngineError, match="code: 77"):
+        choose(project, "pulumi").preview()
+
+
 def test_where_pulumi_cannot_be_had_the_embedded_engine_runs(
     project: Project, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -10,17 +10,14 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from monitoring_changes import DRIFTS, RECORDS, Change, all_overtime, drawn, odd, older
 from monitoring_lines import PLACE, Ask, Model, Scored, probe, request, requests
 
 from monitoring.local import LogStore
 from monitoring.queries import QUERIES, Span
 from monitoring.rules import ONLY_ALARMS, RULES, Rule
-from training.planted_outliers import KINDS
 
-RECORDS = 400
 BY_QUERY = {rule.query: rule for rule in RULES}
-
-Change = Callable[[pd.DataFrame, np.random.Generator], pd.DataFrame]
 
 
 @pytest.fixture
@@ -34,39 +31,6 @@ def fired(ask: Ask) -> Callable[[str], list[dict[str, Any]]]:
 
 
 Fired = Callable[[str], list[dict[str, Any]]]
-
-
-def drawn(features: pd.DataFrame, random: np.random.Generator) -> pd.DataFrame:
-    return features.iloc[random.integers(len(features), size=RECORDS)]
-
-
-def older(features: pd.DataFrame, random: np.random.Generator) -> pd.DataFrame:
-    """One field moves by two thirds of its standard deviation."""
-    records = drawn(features, random)
-    return records.assign(Age=np.minimum(records["Age"] + 6, 80))
-
-
-def longer_commute(features: pd.DataFrame, random: np.random.Generator) -> pd.DataFrame:
-    records = drawn(features, random)
-    return records.assign(DistanceFromHome=np.minimum(records["DistanceFromHome"] + 6, 50))
-
-
-def more_sales(features: pd.DataFrame, random: np.random.Generator) -> pd.DataFrame:
-    """Every record is a real one; their mix moves by some 30 points."""
-    weights = np.where(features["Department"] == "Sales", 3.5, 1.0)
-    return features.iloc[random.choice(len(features), size=RECORDS, p=weights / weights.sum())]
-
-
-def all_overtime(features: pd.DataFrame, random: np.random.Generator) -> pd.DataFrame:
-    return drawn(features, random).assign(OverTime="Yes")
-
-
-DRIFTS: Mapping[Change, str] = {
-    older: "Age",
-    longer_commute: "DistanceFromHome",
-    more_sales: "Department",
-    all_overtime: "OverTime",
-}
 
 
 @pytest.mark.parametrize(("change", "field"), DRIFTS.items(), ids=DRIFTS.values())
@@ -124,11 +88,10 @@ def test_planted_outliers_are_counted_against_the_expected_share(
     store: LogStore, fired: Fired, model: Model, features: pd.DataFrame, now: datetime
 ) -> None:
     random = np.random.default_rng(3)
-    odd = [plant(features, random)[0].head(6) for plant in KINDS.values()]
+    planted = model.score(odd(features, random))
     normal = drawn(features, random)
     store.add_lines(requests(now - timedelta(hours=1), model.score(normal)), place=PLACE)
     assert not fired("outliers")
-    planted = model.score(pd.concat(odd))
     store.add_lines(requests(now - timedelta(hours=2), planted), place=PLACE)
     (found,) = fired("outliers")
     assert found["Outliers"] >= planted.outliers.sum() > 10

@@ -8,7 +8,6 @@ import os
 import re
 import shutil
 import subprocess
-import sys
 import xml.etree.ElementTree as ET
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
@@ -19,13 +18,11 @@ import numpy as np
 import pandas as pd
 import pytest
 from monitoring_lines import RELEASE, Model, request, requests
+from monitoring_page import TILES, lay_out_release, run, verdicts
 
 from contract.release import DRIFT
 from monitoring.plots import PLOTS
-from monitoring.rules import RULES
 
-ROOT = Path(__file__).parents[2]
-TILES = {rule.query for rule in RULES} - {"silence", "restarts"}
 WIDTH, HEIGHT = 1_400, 1_500
 END = datetime(2026, 11, 27, 18, tzinfo=UTC)
 
@@ -66,22 +63,7 @@ def write(folder: Path, model: Model, lines: Sequence[dict[str, Any]]) -> None:
     other = json.dumps({"time": "2026-11-27T18:00:00+00:00", "event": "stopped", "schema": 1})
     text = "\n".join([old, *(json.dumps(line) for line in lines), other, '{"time": "2026-11'])
     (folder / "logs" / "api.log").write_text(text)
-    release = folder / "releases" / f"{RELEASE}-0123456789ab"
-    release.mkdir(parents=True)
-    shutil.copy(model.bundle / DRIFT, release)
-
-
-def run(folder: Path) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [
-            *(sys.executable, "-m", "monitoring", "--log", folder / "logs" / "api.log"),
-            *("--releases", folder / "releases", "--out", folder / "monitor.html"),
-        ],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    lay_out_release(folder, model)
 
 
 @pytest.fixture(scope="session")
@@ -97,12 +79,6 @@ def pages(
         made[name] = folder / "monitor.html"
         assert found.stdout == f"{len(lines)} log lines: {made[name].as_uri()}\n"
     return made
-
-
-def verdicts(page: str) -> dict[str, str]:
-    return {
-        name: state for state, name in re.findall(r'<li class="(\w+)" id="(\w+)-verdict"', page)
-    }
 
 
 def test_it_says_which_alerts_would_fire(pages: dict[str, Path]) -> None:

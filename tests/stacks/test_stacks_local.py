@@ -30,6 +30,8 @@ API_ENVIRONMENT = {
     "RATE_LIMIT_PER_SECOND": "100",
     "RATE_LIMIT_BURST": "200",
     "MAX_IN_FLIGHT": "64",
+    "WINDOW_RECORDS": "20",
+    "WINDOW_SECONDS": "60",
     "DOCS_ENABLED": "true",
 }
 

@@ -76,6 +76,8 @@ def test_the_defaults_are_valid_settings(config: dict[str, str]) -> None:
         rate_limit_per_second=100,
         rate_limit_burst=200,
         max_in_flight=64,
+        window_records=20,
+        window_seconds=60,
         api_docs=True,
     )
 
@@ -163,6 +165,8 @@ def test_the_api_accepts_keys_alone_unless_told_otherwise(config: dict[str, str]
         "RATE_LIMIT_PER_SECOND": "100",
         "RATE_LIMIT_BURST": "200",
         "MAX_IN_FLIGHT": "64",
+        "WINDOW_RECORDS": "20",
+        "WINDOW_SECONDS": "60",
         "DOCS_ENABLED": "true",
     }
 
@@ -174,6 +178,8 @@ def test_the_process_takes_what_every_stack_tells_it(tmp_path: Path) -> None:
         "rateLimitPerSecond": "7",
         "rateLimitBurst": "8",
         "maxInFlight": "9",
+        "windowRecords": "50",
+        "windowSeconds": "10",
         "apiDocs": "false",
     }
     for stack in ("local", "staging"):
@@ -184,6 +190,7 @@ def test_the_process_takes_what_every_stack_tells_it(tmp_path: Path) -> None:
         assert (found.entra.tenant_id, found.entra.audiences) == (GUID, {"api://hr", GUID})
         assert (found.rate_limit_per_second, found.rate_limit_burst) == (7, 8)
         assert (found.max_in_flight, found.docs_enabled) == (9, False)
+        assert (found.window_records, found.window_seconds) == (50, 10)
 
 
 def test_the_process_has_the_same_defaults(config: dict[str, str], tmp_path: Path) -> None:
@@ -253,6 +260,8 @@ CLOUD_WRONG: list[tuple[str, str | None, str]] = [
     *(("entraAudience", v, "must be the API's application id") for v in ("a b", "a,", "a,,b", ",")),
     *((f"rateLimit{end}", v, WHOLE) for end in ("PerSecond", "Burst") for v in ("0", "1e3", None)),
     ("maxInFlight", "10001", WHOLE + "1 to 10000"),
+    ("windowRecords", "19", WHOLE + "20 to 1000000"),
+    ("windowSeconds", "0", WHOLE + "1 to 86400"),
     *(("apiDocs", value, "must be true or false") for value in ("on", "", None)),
     ("releaseReason", "two\nlines", "must be at most 300 characters on one line"),
 ]
