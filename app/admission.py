@@ -1,16 +1,13 @@
 """Who is let in, and for how much at once: what every request passes before anything is read."""
 
-from collections.abc import Generator
-from contextlib import contextmanager
-
 from starlette.types import Scope
 
-from app.body import MAX_BODY_BYTES, headers_of
+from app.body import MAX_BODY_BYTES
 from app.caller import AuthenticationError
 from app.problems import ProblemError
 from app.service import Service
 
-__all__ = ["admit", "room_for"]
+__all__ = ["admit", "make_room"]
 
 
 async def admit(service: Service, scope: Scope) -> None:
@@ -29,26 +26,23 @@ async def admit(service: Service, scope: Scope) -> None:
         raise ProblemError(429, "more requests than agreed", headers={"Retry-After": str(wait)})
 
 
-@contextmanager
-def room_for(service: Service, scope: Scope) -> Generator[None]:
+def make_room(service: Service, scope: Scope) -> int:
     """Count a request, and the body that it is about to send, among those at work.
+
+    Return the body's size in bytes, which `service.in_flight.leave` takes when all is done.
 
     Raises:
         ProblemError: of status 503: as many are at work as there is room for.
     """
-    (length,) = headers_of(scope, b"content-length")
-    known = length is not None and length.isdigit()
-    size = min(int(length), MAX_BODY_BYTES) if known and length else MAX_BODY_BYTES
+    length: bytes = scope["state"]["exchange"].headers.get(b"content-length", b"")
+    size = min(int(length), MAX_BODY_BYTES) if length.isdigit() else MAX_BODY_BYTES
     work = service.in_flight
     if (wait := work.enter()) is not None:
         raise _busy(wait)
     if (wait := work.hold(size)) is not None:
         work.leave()
         raise _busy(wait)
-    try:
-        yield
-    finally:
-        work.leave(size)
+    return size
 
 
 def _busy(wait: int) -> ProblemError:

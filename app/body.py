@@ -2,12 +2,13 @@
 
 import asyncio
 import zlib
+from collections.abc import Mapping
 
 from starlette.types import Receive, Scope
 
 from app.problems import ProblemError
 
-__all__ = ["BODY_SECONDS", "MAX_BODY_BYTES", "headers_of", "read_body"]
+__all__ = ["BODY_SECONDS", "MAX_BODY_BYTES", "read_body"]
 
 MAX_BODY_BYTES = 2 * 1024 * 1024
 """A batch of 1,000 full records is about 0.8 MiB."""
@@ -20,15 +21,6 @@ _KINDS = (b"application/json", b"application/json;charset=utf-8")
 _GZIP = 16 + zlib.MAX_WBITS
 
 
-def headers_of(scope: Scope, *names: bytes) -> tuple[bytes | None, ...]:
-    """Return the values of headers, lower-case `names`; the first where one comes twice."""
-    found: dict[bytes, bytes] = {}
-    for name, value in scope["headers"]:
-        if name in names:
-            found.setdefault(name, value)
-    return tuple(found.get(name) for name in names)
-
-
 async def read_body(scope: Scope, receive: Receive) -> bytes:
     """Return the whole body, unpacked.
 
@@ -36,15 +28,14 @@ async def read_body(scope: Scope, receive: Receive) -> bytes:
         ProblemError: of status 408 (too slow), 413 (too long), 415 (no JSON, or packed in a way
             that is not known) or 400 (packed wrongly, or the client went away).
     """
-    kind, encoding, length = headers_of(
-        scope, b"content-type", b"content-encoding", b"content-length"
-    )
+    headers: Mapping[bytes, bytes] = scope["state"]["exchange"].headers
+    kind, length = headers.get(b"content-type", b""), headers.get(b"content-length", b"")
     if kind != b"application/json" and _plain(kind) not in _KINDS:
         raise ProblemError(415, "the body must be application/json in UTF-8")
-    encoding = _plain(encoding)
+    encoding = _plain(headers.get(b"content-encoding", b""))
     if encoding not in (b"", b"identity", b"gzip"):
         raise ProblemError(415, "a body may be packed with gzip, or not at all")
-    if length is not None and length.isdigit() and int(length) > MAX_BODY_BYTES:
+    if length.isdigit() and int(length) > MAX_BODY_BYTES:
         raise ProblemError(413, _TOO_LONG)
     try:
         async with asyncio.timeout(BODY_SECONDS):
@@ -83,5 +74,5 @@ def _unpacked(body: bytes) -> bytes:
     return unpacked
 
 
-def _plain(value: bytes | None) -> bytes:
-    return (value or b"").replace(b" ", b"").lower()
+def _plain(value: bytes) -> bytes:
+    return value.replace(b" ", b"").lower()

@@ -50,7 +50,7 @@ def compile_outliers(content: Any) -> Outliers:
     return Outliers(
         names=tuple(FIELD_NAMES[place] for place in fields),
         fields=np.array(fields),
-        bins=np.concatenate(bins),
+        bins=np.concatenate(bins).astype(np.uint8),
         offsets=offsets(fields, [len(each) for each in bins]),
         terms=np.concatenate(tables),
         bases=np.cumsum([0, *(len(table) for table in tables[:-1])])[:, np.newaxis],
@@ -94,7 +94,7 @@ def compile_drift(content: Any) -> Bins:
         references=tuple(references),
         fields=np.array(places),
         offsets=offsets(places, [len(each) for each in cells]),
-        cells=np.concatenate(cells),
+        cells=np.concatenate(cells).astype(np.int16),
         starts=tuple(starts),
     )
 

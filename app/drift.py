@@ -50,7 +50,7 @@ class Bins:
     references: tuple[Reference, ...]
     fields: Codes
     offsets: Codes
-    cells: npt.NDArray[np.int64]
+    cells: npt.NDArray[np.int16]
     starts: tuple[int, ...]
 
     def count(self, codes: Codes) -> Counts:

@@ -12,8 +12,8 @@ from urllib.parse import parse_qs
 import msgspec
 from starlette.types import Receive, Scope, Send
 
-from app.admission import admit, room_for
-from app.body import headers_of, read_body
+from app.admission import admit, make_room
+from app.body import read_body
 from app.problems import METHOD_DETAIL, ProblemError
 from app.records import Batch, InvalidRecordsError, MalformedError
 from app.service import Service
@@ -47,9 +47,12 @@ class Predict:
         report = _reports(scope["query_string"])
         require_ready(self._service)
         hypothetical = _hypothetical(scope)
-        with room_for(self._service, scope):
+        held = make_room(self._service, scope)
+        try:
             batch = await self._read(await read_body(scope, receive), report=report)
-            scores = self._service.answer(batch.codes, hypothetical=hypothetical)
+            scores = self._service.score(batch.codes)
+        finally:
+            self._service.in_flight.leave(held)
         exchange.records, exchange.outliers = len(batch.taken), scores.outliers
         answer: dict[str, Any] = {
             "release": self._service.settings.release_version,
@@ -65,6 +68,9 @@ class Predict:
         headers = [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(body))]
         await send({"type": "http.response.start", "status": 200, "headers": headers})
         await send({"type": "http.response.body", "body": body})
+        # Nobody has to wait for it.
+        if batch.taken and not hypothetical:
+            self._service.count(batch.codes, scores)
 
     async def _read(self, body: bytes, *, report: bool) -> Batch:
         reader = self._service.reader
@@ -90,7 +96,7 @@ def require_ready(service: Service) -> None:
 
 def _hypothetical(scope: Scope) -> bool:
     """Say whether the records are nobody's, and are to be counted nowhere."""
-    (given,) = headers_of(scope, b"x-hypothetical")
+    given = scope["state"]["exchange"].headers.get(b"x-hypothetical")
     if given not in (None, b"true", b"false"):
         raise ProblemError(422, "X-Hypothetical: expected true or false")
     return given == b"true"

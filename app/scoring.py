@@ -46,6 +46,9 @@ _PLACES: tuple[Mapping[str, int] | None, ...] = tuple(
     else None
     for field in FIELDS
 )
+_AT_ONCE = 256
+"""Records: more at a time take more memory than a processor keeps at hand, and no less time."""
+
 _LOWER = np.array([FIELD_NAMES.index(rule.lower) for rule in RULES])
 _UPPER = np.array([FIELD_NAMES.index(rule.upper) for rule in RULES])
 _OFFSET = np.array([[rule.offset] for rule in RULES])
@@ -143,7 +146,7 @@ class Outliers:
 
     names: tuple[str, ...]
     fields: Codes
-    bins: npt.NDArray[np.int64]
+    bins: npt.NDArray[np.uint8]
     offsets: Codes
     terms: _Floats
     bases: Codes
@@ -153,7 +156,7 @@ class Outliers:
 
     def evaluate(self, codes: Codes) -> _Floats:
         """Return every field's term, `n_fields` x `n_records`."""
-        bins = self.bins.take(codes[self.fields] + self.offsets)
+        bins = self.bins.take(codes[self.fields] + self.offsets).astype(np.int64)
         places = self.bases + bins * self.strides[0]
         for axis, strides in zip(self.axes[1:], self.strides[1:], strict=True):
             places += bins[axis] * strides
@@ -189,13 +192,20 @@ def predict(classifier: Classifier, outliers: Outliers, codes: Codes) -> list[Pr
 
 def score(classifier: Classifier, outliers: Outliers, codes: Codes) -> Scores:
     """Answer for 30 x `n_records` codes, in their order, and count the answers."""
+    predictions: list[Prediction] = []
+    for start in range(0, len(codes[0]), _AT_ONCE):
+        predictions += _predictions(classifier, outliers, codes[:, start : start + _AT_ONCE])
+    return counted(predictions)
+
+
+def _predictions(classifier: Classifier, outliers: Outliers, codes: Codes) -> list[Prediction]:
     logit, errors, contributions = classifier.evaluate(codes)
     width = classifier.z * errors
     probabilities = probability(np.array((logit, logit - width, logit + width)))
     found = _outliers(outliers, codes)
     reasons = _reasons(classifier.names, contributions)
     threshold = classifier.threshold
-    predictions: list[Prediction] = [
+    return [
         {
             "attrition_probability": likely,
             "interval": [low, high],
@@ -207,7 +217,6 @@ def score(classifier: Classifier, outliers: Outliers, codes: Codes) -> Scores:
             *probabilities.tolist(), found, reasons, strict=True
         )
     ]
-    return counted(predictions)
 
 
 def counted(predictions: list[Prediction]) -> Scores:

@@ -74,25 +74,18 @@ class Service:
             in_flight=InFlight(settings.max_in_flight, _BODIES_BYTES),
         )
 
-    def answer(self, codes: Codes, *, hypothetical: bool = False) -> Scores:
-        """Score 30 x `n_records` codes and count them: for drift, telemetry and metrics.
+    def score(self, codes: Codes) -> Scores:
+        """Answer for 30 x `n_records` codes, in their order."""
+        if len(codes[0]) == 1:
+            return self.one.score(codes[:, 0].tolist())
+        return score(self.release.classifier, self.release.outliers, codes)
 
-        What is `hypothetical` is nobody: it counts for nothing.
-        """
-        scores = (
-            self.one.score(codes[:, 0].tolist())
-            if len(codes[0]) == 1
-            else score(self.release.classifier, self.release.outliers, codes)
-        )
+    def count(self, codes: Codes, scores: Scores) -> None:
+        """Count what was answered: for drift, telemetry and metrics."""
         records = len(scores.predictions)
-        if records and not hypothetical:
-            counts = self.release.drift.count(codes)
-            self.window.add(counts, records)
-            self.lines.add(counts, scores)
-            self.metrics.answers(
-                records,
-                at_risk=scores.at_risk,
-                referred=scores.referred,
-                outliers=scores.outliers,
-            )
-        return scores
+        counts = self.release.drift.count(codes)
+        self.window.add(counts, records)
+        self.lines.add(counts, scores)
+        self.metrics.answers(
+            records, at_risk=scores.at_risk, referred=scores.referred, outliers=scores.outliers
+        )

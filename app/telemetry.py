@@ -30,7 +30,6 @@ _METHODS = frozenset(HTTPMethod)
 _SECURITY: dict[bytes, bytes] = {
     b"cache-control": b"no-store",
     b"content-security-policy": b"default-src 'none'; frame-ancestors 'none'",
-    b"cross-origin-resource-policy": b"same-origin",
     b"referrer-policy": b"no-referrer",
     b"x-content-type-options": b"nosniff",
 }
@@ -75,7 +74,9 @@ class Exchange:
     """
 
     def __init__(self, service: Service, scope: Scope, receive: Receive, send: Send) -> None:
-        self.request_id = _request_id(scope)
+        # Of a header that comes twice the last one counts.
+        self.headers: dict[bytes, bytes] = dict(scope["headers"])
+        self.request_id = _request_id(self.headers.get(b"x-request-id", b""))
         self.status: int | None = None
         self.route: str | None = None
         self.caller: str | None = None
@@ -154,8 +155,5 @@ class Exchange:
             return
 
 
-def _request_id(scope: Scope) -> str:
-    for name, value in scope["headers"]:
-        if name == b"x-request-id" and _REQUEST_ID.fullmatch(value):
-            return value.decode()
-    return secrets.token_hex(16)
+def _request_id(given: bytes) -> str:
+    return given.decode() if _REQUEST_ID.fullmatch(given) else secrets.token_hex(16)

@@ -236,7 +236,7 @@ def test_an_unexpected_error_is_logged_by_type_and_place_alone(
     def explode(*_: Any, **__: Any) -> None:
         raise RuntimeError(f"cannot score {CANARY}")
 
-    monkeypatch.setattr(Service, "answer", explode)
+    monkeypatch.setattr(Service, "score", explode)
     response = ask(client, [record()])
     assert response.status_code == 500
     assert response.headers["content-type"] == "application/problem+json"

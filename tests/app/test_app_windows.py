@@ -33,7 +33,8 @@ def lines(capfd: pytest.CaptureFixture[str]) -> list[dict[str, Any]]:
 
 
 def answer(service: Service, *rows: dict[str, Any]) -> None:
-    service.answer(encode(rows))
+    codes = encode(rows)
+    service.count(codes, service.score(codes))
 
 
 def test_a_line_is_written_when_there_are_enough_and_it_is_time(
@@ -87,7 +88,7 @@ def test_fewer_than_the_least_are_never_written(
     service.lines.write()
     assert lines(capfd) == []
     eager = WindowLines(service.release.drift, "7", records=1, seconds=0, clock=clock)
-    eager.add(service.release.drift.count(encode([record()])), service.answer(encode([record()])))
+    eager.add(service.release.drift.count(encode([record()])), service.score(encode([record()])))
     lines(capfd)
     eager.write()
     assert lines(capfd) == []
@@ -108,14 +109,3 @@ def test_the_next_line_begins_anew(
     (line,) = lines(capfd)
     assert line["records"] == 21
     assert line["counts"]["JobLevel"] == [0, 0, 0, 0, 21]
-
-
-def test_hypothetical_records_are_counted_nowhere(
-    service: Service, clock: Clock, capfd: pytest.CaptureFixture[str]
-) -> None:
-    service.answer(encode([record()] * 500), hypothetical=True)
-    clock.now = 100
-    service.lines.write_if_due()
-    assert lines(capfd) == []
-    assert service.window.report()["records"] == 0
-    assert b'attrition_answers_total{decision="at_risk"} 0' in service.metrics.text("ok")
