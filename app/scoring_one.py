@@ -5,6 +5,7 @@ does. What is left of them here is what a list is no better at: the interval's d
 """
 
 import math
+from array import array
 from collections.abc import Sequence
 
 import numpy as np
@@ -32,14 +33,14 @@ class OneRecord:
         self._rows = _listed(
             *classifier.axes, *classifier.strides[:, :, 0], classifier.offsets[:, 0]
         )
-        self._whole: list[float] = classifier.table[:, 0].tolist()
-        self._shares: list[float] = classifier.shares.tolist()
+        # `array` and `bytes` tell single numbers as fast as a list, in a quarter of its memory.
+        self._whole = array("d", classifier.table[:, 0].tolist())
+        self._shares = array("d", classifier.shares.tolist())
         self._firsts: list[int] = classifier.firsts.tolist()
         self._columns: list[int] = classifier.wide.fields.tolist()
-        # Bytes: a list of numbers would take eight times as much.
         self._bins = outliers.bins.tobytes()
         self._bin_places = _listed(outliers.fields, outliers.offsets[:, 0])
-        self._terms: list[float] = outliers.terms.tolist()
+        self._terms = array("d", outliers.terms.tolist())
         self._term_places = _listed(
             outliers.bases[:, 0], *outliers.axes[1:], *outliers.strides[:, :, 0]
         )
