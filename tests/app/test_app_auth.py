@@ -14,7 +14,7 @@ import httpx
 import pytest
 from app_client import Client
 from app_issuer import APPLICATION, AUDIENCE, AUDIENCE_URI, TENANT, Issuer, sign
-from app_processes import KEY, ROOT, Start
+from app_processes import JSON, KEY, ROOT, Start
 from app_tokens import Clock, assert_silent
 
 from app.api import Api
@@ -245,7 +245,7 @@ def test_refusals_are_limited_and_accepted_callers_do_not_notice(
 
 
 def test_a_request_is_let_in_by_a_token(service: Service, issuer: Issuer) -> None:
-    service.settings = replace(service.settings, entra=issuer.settings)
+    service.authenticator = Authenticator(replace(service.settings, entra=issuer.settings))
     client = Client(Api(service))
 
     def ask(token: bytes) -> httpx.Response:
@@ -276,7 +276,7 @@ def test_a_process_lets_in_by_key_and_by_token_and_writes_nothing_of_them(
     connection = process.connect()
 
     def ask(**headers: str) -> int:
-        connection.request("POST", "/predict", b"[{}]", headers)
+        connection.request("POST", "/predict", b"[{}]", {**JSON, **headers})
         response = connection.getresponse()
         response.read()
         return response.status

@@ -67,8 +67,11 @@ def lines(serving: Process) -> list[dict[str, Any]]:
     predict(serving, *[record(TotalWorkingYears=60)] * MINIMUM_RECORDS)
     ask(serving, "GET /nothing")
     ask(serving, "BREW /release")
-    time.sleep(1.1)
-    predict(serving, record())
+    # A window that is due is written beside the requests, and counted after its answer is sent.
+    deadline = time.monotonic() + 10
+    while '"event":"window"' not in serving.log.read_text():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
     return [json.loads(line) for line in serving.log.read_text().splitlines()]
 
 

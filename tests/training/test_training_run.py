@@ -227,7 +227,7 @@ def test_the_registered_model_and_the_bundle_agree(
     rows: list[Any] = records.to_dict("records")
     logit, _, contributions = release.classifier.evaluate(encode(rows))
     np.testing.assert_allclose(logit, theirs["logit"], rtol=0, atol=1e-9)
-    total = contributions.sum(axis=1) + release.classifier.baseline[0]
+    total = contributions.sum(axis=0) + release.classifier.baseline[0]
     np.testing.assert_allclose(total, theirs["logit"], rtol=0, atol=1e-9)
     ours = predict(release.classifier, release.outliers, encode(rows))
     assert [each["decision"] for each in ours] == theirs["decision"].tolist()
