@@ -3,6 +3,7 @@
 Each test kills with SIGKILL, so that no clean-up code runs.
 """
 
+import contextlib
 import sqlite3
 
 import psutil
@@ -21,7 +22,13 @@ def _versions(workspace: Workspace) -> list[tuple[int, str]]:
 
 
 def _training_processes(workspace: Workspace) -> list[psutil.Process]:
-    return [p for p in workspace.processes() if "training" in p.cmdline()]
+    found: list[psutil.Process] = []
+    for process in workspace.processes():
+        # One that has just ended may be listed still, and tells nothing.
+        with contextlib.suppress(psutil.NoSuchProcess):
+            if "training" in process.cmdline():
+                found.append(process)
+    return found
 
 
 def test_killed_during_training(workspace: Workspace) -> None:
