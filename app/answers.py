@@ -1,42 +1,14 @@
-"""An answer as JSON content, and how far one is from another.
+"""How far one answer is from another.
 
-The service builds it, and the smoke test compares it with what training stored; this module needs
-nothing but the standard library, as does the smoke test.
+The service and the smoke test compare answers with what training stored; this module needs nothing
+but the standard library, as does the smoke test.
 """
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import Any, TypedDict, cast
+from typing import Any, cast
 
-from contract.classifier import Decision
-
-__all__ = ["OutlierAnswer", "Prediction", "Reason", "difference"]
-
-
-class OutlierAnswer(TypedDict):
-    """Whether a record is unlike the training population; the fields that make it so, and rules."""
-
-    is_outlier: bool
-    score: float
-    features: list[str]
-    broken_rules: list[str]
-
-
-class Reason(TypedDict):
-    """One field's share in an answer: its contribution less the population's mean, in log-odds."""
-
-    feature: str
-    contribution: float
-
-
-class Prediction(TypedDict):
-    """The answer for one record, as the API gives it; `interval` is the probability's."""
-
-    attrition_probability: float
-    interval: list[float]
-    decision: Decision
-    outlier: OutlierAnswer
-    reasons: list[Reason]
+__all__ = ["difference"]
 
 
 def difference(found: Any, expected: Any) -> float:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from app.answers import OutlierAnswer, Prediction, Reason
+from contract.answers import OutlierAnswer, Prediction, Reason
 from contract.classifier import REASONS, decide
 from contract.employee import FIELD_NAMES, FIELDS, Category
 from contract.outliers import STRIKING_FIELDS, STRIKING_SHARE

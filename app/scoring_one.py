@@ -10,8 +10,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from app.answers import OutlierAnswer, Prediction, Reason
 from app.scoring import Classifier, Codes, Outliers, Scores, counted, probability, striking
+from contract.answers import OutlierAnswer, Prediction, Reason
 from contract.classifier import REASONS, decide
 from contract.employee import FIELD_NAMES
 from contract.rules import RULES

@@ -15,11 +15,11 @@ from pyspark.sql import types
 import app
 import batch
 import contract
-from app.answers import Prediction
 from app.log import describe
 from app.release import Release
 from app.scoring import Classifier, Outliers, predict
 from batch.records import codes, errors, misfits
+from contract.answers import Prediction
 
 __all__ = ["ANSWER", "answer", "scorer", "shipped_by_value"]
 

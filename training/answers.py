@@ -6,7 +6,6 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TypedDict
 
 import numpy as np
 import numpy.typing as npt
@@ -14,40 +13,15 @@ import pandas as pd
 from scipy.special import expit
 from sklearn.pipeline import Pipeline
 
-from contract.classifier import REASONS, Decision, decide
+from contract.answers import OutlierAnswer, Prediction, Reason
+from contract.classifier import REASONS, decide
 from contract.rules import broken_rules
 from training.classifier import log_odds
 from training.compiled import CompiledClassifier
 from training.outliers import OutlierDetector
 from training.records import check_records
 
-__all__ = ["Answer", "Answerer", "OutlierAnswer", "Reason"]
-
-
-class OutlierAnswer(TypedDict):
-    """Whether the record is unlike the table, by how much, where, and which rules it breaks."""
-
-    is_outlier: bool
-    score: float
-    features: list[str]
-    broken_rules: list[str]
-
-
-class Reason(TypedDict):
-    """A field and what it adds to the log-odds, less its mean over the training table."""
-
-    feature: str
-    contribution: float
-
-
-class Answer(TypedDict):
-    """One record's prediction; `interval` is the probability's, lower end first."""
-
-    attrition_probability: float
-    interval: list[float]
-    decision: Decision
-    outlier: OutlierAnswer
-    reasons: list[Reason]
+__all__ = ["Answerer"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,8 +43,8 @@ class Answerer:
         """
         return log_odds(self.classifier, records)
 
-    def answer(self, records: pd.DataFrame) -> list[Answer]:
-        """Answer for `n_rows` x 30, in their order.
+    def answer(self, records: pd.DataFrame) -> list[Prediction]:
+        """Prediction for `n_rows` x 30, in their order.
 
         Raises:
             DatasetError: a record is not legal.

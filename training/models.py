@@ -37,10 +37,11 @@ from sklearn.pipeline import Pipeline
 
 import contract
 import training
+from contract.answers import Prediction
 from contract.employee import EXAMPLE, FAIRNESS_ONLY, FIELDS, Integer
 from contract.release import BUNDLE_PATH
 from contract.release import CLASSIFIER as CLASSIFIER_FILE
-from training.answers import Answer, Answerer
+from training.answers import Answerer
 from training.classifier import optional_columns
 from training.compiled import CompiledClassifier
 from training.drift import DriftDetector
@@ -214,7 +215,7 @@ def _read(context: Any, artifact: str, file: str = "") -> Any:
     return json.loads(Path(context.artifacts[artifact], file).read_text(encoding="utf-8"))
 
 
-def _row(answer: Answer) -> dict[str, Any]:
+def _row(answer: Prediction) -> dict[str, Any]:
     low, high = answer["interval"]
     outlier = answer["outlier"]
     return {

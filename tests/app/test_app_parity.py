@@ -20,10 +20,10 @@ with warnings.catch_warnings():
     warnings.simplefilter("ignore")
     importlib.import_module("training.release")
 
-from app.answers import Prediction
 from app.compiling import legal_values
 from app.release import Release, load, wrong_reference
 from app.scoring import encode, predict
+from contract.answers import Prediction
 from contract.employee import FIELDS, Field, Integer
 from tests.training.training_evidence import made_up_evidence
 from training.answers import Answerer
