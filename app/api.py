@@ -43,6 +43,7 @@ class Api:
     """
 
     def __init__(self, service: Service) -> None:
+        self.service = service
         self.fastapi = _fastapi(service)
         self._predict = Predict(service)
         self._telemetry = Telemetry(self._serve, service=service)
@@ -105,7 +106,7 @@ _REFUSED = document.problems(401, 403, 429, 503)
 )
 async def _drift(service: _AskedService) -> Response:
     """Compare the records that this process answered last with the training table."""
-    return _json(service.window.report())
+    return _json(service.tally.report())
 
 
 @_asked.get(
@@ -151,7 +152,7 @@ async def _ready(service: _Service) -> JSONResponse:
 @_health.get("/metrics", response_class=PlainTextResponse)
 async def _metrics(service: _Service) -> Response:
     """Return counts and durations in Prometheus's text format."""
-    text = service.metrics.text(service.window.report()["status"])
+    text = service.metrics.text(service.tally.report()["status"])
     return Response(text, headers={"Content-Type": CONTENT_TYPE})
 
 

@@ -1,11 +1,11 @@
 """A request's body: read in bounds of bytes and time, unpacked, and of a kind that can be read."""
 
-import asyncio
 import zlib
 from collections.abc import Mapping
 
 from starlette.types import Receive, Scope
 
+from app.deadline import Deadline
 from app.problems import ProblemError
 
 __all__ = ["BODY_SECONDS", "MAX_BODY_BYTES", "read_body"]
@@ -21,8 +21,8 @@ _KINDS = (b"application/json", b"application/json;charset=utf-8")
 _GZIP = 16 + zlib.MAX_WBITS
 
 
-async def read_body(scope: Scope, receive: Receive) -> bytes:
-    """Return the whole body, unpacked.
+async def read_body(scope: Scope, receive: Receive, deadline: Deadline) -> bytes:
+    """Return the whole body, unpacked; `deadline` is its time to arrive.
 
     Raises:
         ProblemError: of status 408 (too slow), 413 (too long), 415 (no JSON, or packed in a way
@@ -38,8 +38,7 @@ async def read_body(scope: Scope, receive: Receive) -> bytes:
     if length.isdigit() and int(length) > MAX_BODY_BYTES:
         raise ProblemError(413, _TOO_LONG)
     try:
-        async with asyncio.timeout(BODY_SECONDS):
-            body = await _received(receive)
+        body = await deadline.run(_received(receive))
     except TimeoutError:
         raise ProblemError(408, f"the body took longer than {BODY_SECONDS:g} seconds") from None
     return _unpacked(body) if encoding == b"gzip" else body

@@ -28,7 +28,6 @@ _KINDS = ("is", "value", "log1p", "at_least", "ratio")
 _WIDE_KINDS: tuple[Kind, ...] = ("value", "log1p")
 """What needs no table, in the order of `app.scoring.Wide`."""
 
-_NOBODY = -1
 _PAIRS = 10_000
 """Two fields of more pairs of legal values have no ratio: a row for each takes megabytes."""
 
@@ -46,13 +45,12 @@ def compile_classifier(content: Any) -> Classifier:
     for index, each in enumerate(content["columns"]):
         with naming(f"column {index}"):
             parts.add(_column(each), each, _weights(each, len(at_baseline)))
+    parts.sort()
     owners = parts.owners()
-    fields = sorted({*owners} - {_NOBODY})
+    fields = sorted({*owners})
     firsts = [owners.index(place) for place in fields]
     others = [
-        (fields.index(owner), piece)
-        for piece, owner in enumerate(owners)
-        if owner != _NOBODY and piece not in firsts
+        (fields.index(owner), piece) for piece, owner in enumerate(owners) if piece not in firsts
     ]
     return Classifier(
         names=tuple(FIELD_NAMES[place] for place in fields),
@@ -99,8 +97,6 @@ class _Parts:
             raise ValueError(
                 f"{column.field!r} has too many legal values for a column {column.kind!r}"
             )
-        # In the order of `Wide`; sorting is stable.
-        self.wide.sort(key=lambda each: _WIDE_KINDS.index(each[0]))
 
     def _add(self, place: int, other: int, distances: Any, share: Any, weights: Any) -> None:
         rows, shares = self.tables.get((place, other), (0.0, 0.0))
@@ -109,9 +105,14 @@ class _Parts:
             shares + share * weights[0],
         )
 
+    def sort(self) -> None:
+        """Bring tables and columns into the order of `Classifier` and `Wide`."""
+        self.tables = dict(sorted(self.tables.items(), key=lambda each: each[0][0] != each[0][1]))
+        self.wide.sort(key=lambda each: _WIDE_KINDS.index(each[0]))
+
     def owners(self) -> list[int]:
-        """Return whose each piece is: the first fields', the second ones', the wide columns'."""
-        seconds = [other if other != place else _NOBODY for place, other in self.tables]
+        """Return whose each piece is: the first fields', the pairs' second ones', the columns'."""
+        seconds = [other for place, other in self.tables if other != place]
         return [*(place for place, _ in self.tables), *seconds, *(each[1] for each in self.wide)]
 
     def rows(self) -> dict[str, Any]:
@@ -128,6 +129,7 @@ class _Parts:
         sizes = [len(shares) for _, shares in tables]
         starts = np.cumsum([0, *sizes], dtype=np.int64)[:-1]
         return {
+            "singles": sum(place == other for place, other in self.tables),
             "axes": np.array([*self.tables], dtype=np.int64).reshape(-1, 2).T.copy(),
             "strides": np.array(strides, dtype=np.int64).reshape(-1, 2).T[:, :, np.newaxis].copy(),
             "offsets": (starts - np.array(least, dtype=np.int64))[:, np.newaxis],

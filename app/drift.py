@@ -5,9 +5,7 @@ is counts in the same bins, so that nobody's record is kept. The joint test of `
 needs more than counts and is left to the MLflow model.
 """
 
-import math
 from collections import deque
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TypedDict
 
@@ -24,9 +22,6 @@ WINDOW_RECORDS = 1_000
 """Records that a window holds at least, once so many have come; the oldest leave it by blocks."""
 
 _BLOCK_RECORDS = 100
-_VERDICT_SECONDS = 1.0
-"""How long the verdict in an answer may lag behind: thirty tests for every record are too many."""
-
 Counts = npt.NDArray[np.int64]
 
 
@@ -70,29 +65,26 @@ class Bins:
 
 
 class Window:
-    """The last records, as counts; `clock` tells seconds that never go back."""
+    """The last records, as counts; `verdict` is what `report` found when it was asked last."""
 
-    def __init__(self, bins: Bins, clock: Callable[[], float]) -> None:
+    def __init__(self, bins: Bins) -> None:
         self._bins = bins
-        self._clock = clock
         self._counts: Counts = np.zeros(bins.starts[-1], dtype=np.int64)
         self._records = 0
         self._block: Counts = np.zeros_like(self._counts)
         self._block_records = 0
         self._blocks: deque[tuple[int, Counts]] = deque()
-        self._judged = -1
-        self._judged_at = -math.inf
-        self._added = 0
+        self._changed = False
         self._report: DriftReport = {"status": "not_enough_data", "records": 0, "features": []}
-        self._drift: Drift = {"status": "not_enough_data", "records": 0, "features": []}
+        self.verdict: Drift = {"status": "not_enough_data", "records": 0, "features": []}
 
     def add(self, counts: Counts, records: int) -> None:
         """Take `records` more records in, and let the oldest go."""
+        self._changed = True
         self._counts += counts
         self._records += records
         self._block += counts
         self._block_records += records
-        self._added += records
         if self._block_records < _BLOCK_RECORDS:
             return
         self._blocks.append((self._block_records, self._block))
@@ -104,21 +96,15 @@ class Window:
 
     def report(self) -> DriftReport:
         """Judge the window as it is now."""
-        if self._judged != self._added:
-            self._judge()
+        if self._changed:
+            self._changed = False
+            counts = self._bins.split(self._counts)
+            self._report = compare(self._bins.references, counts, self._records)
+            self.verdict = {
+                "status": self._report["status"],
+                "records": self._records,
+                "features": [
+                    each["feature"] for each in self._report["features"] if each["drifted"]
+                ],
+            }
         return self._report
-
-    def drift(self) -> Drift:
-        """Return the verdict in short, at most a second old."""
-        if self._judged != self._added and self._clock() - self._judged_at >= _VERDICT_SECONDS:
-            self._judge()
-        return self._drift
-
-    def _judge(self) -> None:
-        self._judged, self._judged_at = self._added, self._clock()
-        self._report = compare(self._bins.references, self._bins.split(self._counts), self._records)
-        self._drift = {
-            "status": self._report["status"],
-            "records": self._records,
-            "features": [each["feature"] for each in self._report["features"] if each["drifted"]],
-        }

@@ -8,25 +8,30 @@ import contextlib
 import logging
 import os
 import traceback
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
-__all__ = ["configure_logging", "describe", "emit"]
+__all__ = ["configure_logging", "describe", "emit", "write"]
 
 _STDOUT = 1
-_encode = msgspec.json.Encoder().encode
+_encode = msgspec.json.Encoder().encode_lines
 _PLACES = 12
 
 
 def emit(event: str, **fields: Any) -> None:
-    """Write one line; a log that cannot be written must not fail the request it is about."""
-    time = datetime.now(UTC).isoformat(timespec="milliseconds")
-    line = _encode({"time": time, "event": event, **fields})
+    """Write one line, of this moment."""
+    write([{"time": datetime.now(UTC), "event": event, **fields}])
+
+
+def write(lines: Sequence[Mapping[str, Any]]) -> None:
+    """Write lines; a log that cannot be written must not fail the request it is about."""
+    text = _encode(lines)
     with contextlib.suppress(OSError):
-        os.write(_STDOUT, line + b"\n")
+        os.write(_STDOUT, text)
 
 
 def describe(error: BaseException) -> dict[str, Any]:

@@ -13,7 +13,8 @@ import msgspec
 from starlette.types import Receive, Scope, Send
 
 from app.admission import admit, make_room
-from app.body import read_body
+from app.body import BODY_SECONDS, read_body
+from app.deadline import Deadline
 from app.problems import METHOD_DETAIL, ProblemError
 from app.records import Batch, InvalidRecordsError, MalformedError
 from app.service import Service
@@ -32,6 +33,7 @@ class Predict:
 
     def __init__(self, service: Service) -> None:
         self._service = service
+        self._deadline = Deadline(BODY_SECONDS)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request.
@@ -49,28 +51,29 @@ class Predict:
         hypothetical = _hypothetical(scope)
         held = make_room(self._service, scope)
         try:
-            batch = await self._read(await read_body(scope, receive), report=report)
-            scores = self._service.score(batch.codes)
+            batch = await self._read(await read_body(scope, receive, self._deadline), report=report)
+            predictions = self._service.score(batch.codes)
         finally:
             self._service.in_flight.leave(held)
-        exchange.records, exchange.outliers = len(batch.taken), scores.outliers
+        exchange.records = len(predictions)
+        exchange.outliers = sum([each["outlier"]["is_outlier"] for each in predictions])
         answer: dict[str, Any] = {
             "release": self._service.settings.release_version,
-            "predictions": scores.predictions,
-            "drift": self._service.window.drift(),
+            "predictions": predictions,
+            "drift": self._service.tally.drift(),
         }
         if report:
-            predictions: list[Any] = [None] * batch.records
-            for at, prediction in zip(batch.taken, scores.predictions, strict=True):
-                predictions[at] = prediction
-            answer |= {"predictions": predictions, "errors": batch.errors}
+            every: list[Any] = [None] * batch.records
+            for at, prediction in zip(batch.taken, predictions, strict=True):
+                every[at] = prediction
+            answer |= {"predictions": every, "errors": batch.errors}
         body = _encode(answer)
         headers = [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(body))]
         await send({"type": "http.response.start", "status": 200, "headers": headers})
         await send({"type": "http.response.body", "body": body})
         # Nobody has to wait for it.
         if batch.taken and not hypothetical:
-            self._service.count(batch.codes, scores)
+            self._service.tally.add(batch.codes, predictions)
 
     async def _read(self, body: bytes, *, report: bool) -> Batch:
         reader = self._service.reader

@@ -17,7 +17,7 @@ import numpy as np
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from app.models import MAX_RECORDS, RecordError, batch_errors, record_errors, record_model
-from app.scoring import Codes
+from app.scoring import AnyCodes, Codes, Value, encode
 from contract.employee import FIELD_NAMES, FIELDS, IGNORED, Category, Field, Integer
 
 __all__ = ["Batch", "InvalidRecordsError", "MalformedError", "RecordReader"]
@@ -42,7 +42,7 @@ class InvalidRecordsError(Exception):
 class Batch:
     """What can be scored: `codes`, 30 x `len(taken)`, and which of the `records` they are."""
 
-    codes: Codes
+    codes: AnyCodes
     records: int
     taken: Sequence[int]
     errors: list[RecordError]
@@ -55,21 +55,24 @@ class RecordReader:
     """
 
     def __init__(self, needed: frozenset[str]) -> None:
-        self._required = [field for field in FIELDS if field.name in needed]
-        optional = [field for field in FIELDS if field.name not in needed]
-        self.record = record_model({field.name for field in optional})
+        self.record = record_model({name for name in FIELD_NAMES if name not in needed})
         self._judge: TypeAdapter[BaseModel] = TypeAdapter(self.record)
-        self._names = [field.name for field in self._required]
-        slots = [(field.name, _slot(field)) for field in self._required]
-        absent: list[Any] = [
-            (field.name, _slot(field) | msgspec.UnsetType, msgspec.UNSET) for field in optional
+        self._needed = [name for name in FIELD_NAMES if name in needed]
+        slots = [
+            (field.name, _slot(field))
+            if field.name in needed
+            else (field.name, _slot(field) | msgspec.UnsetType, msgspec.UNSET)
+            for field in FIELDS
         ]
-        absent += [(name, _PLAIN | msgspec.UnsetType, msgspec.UNSET) for name in IGNORED]
+        slots += [(name, _PLAIN | msgspec.UnsetType, msgspec.UNSET) for name in IGNORED]
         self._slots: Any = msgspec.defstruct(
-            "Employee", [*slots, *absent], forbid_unknown_fields=True, gc=False
+            "Employee", slots, forbid_unknown_fields=True, kw_only=True, gc=False
         )
+        self._optional = [at for at, slot in enumerate(slots) if slot[0] not in needed]
         self._decoder = msgspec.json.Decoder(list[self._slots])
-        self._places = [(FIELD_NAMES.index(field.name), _places(field)) for field in self._required]
+        self._places = [
+            _places(field) if field.name in needed else _NotNeeded() for field in FIELDS
+        ]
 
     def long_way(self, body: bytes) -> Batch:
         """Return the legal records of a body, and every place that is wrong in the others.
@@ -83,18 +86,17 @@ class RecordReader:
         found = _parse(body)
         if not isinstance(found, list) or not 0 < len(found) <= MAX_RECORDS:  # pyright: ignore[reportUnknownArgumentType] - JSON
             raise InvalidRecordsError(batch_errors())
-        records: list[Any] = []
+        records: list[dict[str, Value]] = []
         taken: list[int] = []
         errors: list[RecordError] = []
         for at, each in enumerate(found):  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType] - JSON
             if wrong := self._errors(at, each):
                 errors += wrong
             else:
-                records.append(self._slots(**{name: each[name] for name in self._names}))
+                records.append({name: each[name] for name in self._needed})  # pyright: ignore[reportUnknownArgumentType] - JSON
                 taken.append(at)
-        columns = _columns(records) if records else [()] * len(self._names)
         return Batch(
-            codes=self._codes(columns),
+            codes=encode(records),
             records=len(found),  # pyright: ignore[reportUnknownArgumentType] - JSON
             taken=taken,
             errors=errors,
@@ -108,25 +110,27 @@ class RecordReader:
             return None
         if not 0 < len(records) <= MAX_RECORDS:
             return None
+        rows = [*map(msgspec.structs.astuple, records)]
         # Of a name that comes twice the decoder takes the last. Each name has a colon, and plain
         # records have none elsewhere: as many colons as values are as many names as values.
-        columns = _columns(records)
-        absent = sum([column.count(msgspec.UNSET) for column in columns[len(self._names) :]])
-        if body.count(b":") != len(records) * len(columns) - absent:
+        columns = [*zip(*rows, strict=True)]
+        absent = sum([columns[at].count(msgspec.UNSET) for at in self._optional])
+        if body.count(b":") != len(rows) * len(columns) - absent:
             return None
-        taken = range(len(records))
-        return Batch(codes=self._codes(columns), records=len(records), taken=taken, errors=[])
+        codes = self._codes_of(rows[0]) if len(rows) == 1 else self._codes(columns)
+        return Batch(codes=codes, records=len(rows), taken=range(len(rows)), errors=[])
+
+    def _codes_of(self, values: Sequence[Any]) -> list[int]:
+        return [
+            value if places is None else places[value]
+            for places, value in zip(self._places, values, strict=False)
+        ]
 
     def _codes(self, columns: Sequence[Sequence[Any]]) -> Codes:
-        """Return the codes of `n_records` values a slot; what is not needed goes no further."""
-        size = len(columns[0])
-        flat = [0] * (len(FIELDS) * size)
-        for (place, places), values in zip(self._places, columns, strict=False):
-            start = place * size
-            flat[start : start + size] = (
-                values if places is None else map(places.__getitem__, values)
-            )
-        return np.array(flat, dtype=np.int64).reshape(len(FIELDS), size)
+        flat: list[int] = []
+        for places, values in zip(self._places, columns, strict=False):
+            flat += values if places is None else map(places.__getitem__, values)
+        return np.fromiter(flat, np.int64, len(flat)).reshape(len(FIELDS), len(columns[0]))
 
     def _errors(self, at: int, found: Any) -> list[RecordError]:
         errors: list[RecordError] = []
@@ -138,6 +142,13 @@ class RecordReader:
             for name in found.names:
                 errors.append({"record": at, "field": name, "expected": "this field once"})
         return errors
+
+
+class _NotNeeded(dict[Any, int]):
+    """The code of a value that goes no further."""
+
+    def __missing__(self, _value: Any) -> int:
+        return 0
 
 
 class _Repeating(dict[str, Any]):
@@ -183,11 +194,6 @@ def _finite(text: str) -> float:
     if not math.isfinite(number):
         raise ValueError("a number beyond all measure")
     return number
-
-
-def _columns(records: Sequence[Any]) -> list[Sequence[Any]]:
-    """Return the values of each slot, of at least one record."""
-    return [*zip(*map(msgspec.structs.astuple, records), strict=True)]
 
 
 def _slot(field: Field) -> Any:

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
@@ -12,6 +13,7 @@ from app.compiling_classifier import compile_classifier
 from app.compiling_detectors import compile_drift, compile_outliers
 from app.drift import Bins
 from app.scoring import Classifier, Outliers, Value, encode, predict
+from app.scoring_one import OneRecord
 from contract import employee
 from contract.release import (
     CARD,
@@ -59,6 +61,11 @@ class Release:
         drift = (reference.name for reference in self.drift.references)
         return frozenset((*self.classifier.names, *self.outliers.names, *drift))
 
+    @cached_property
+    def one(self) -> OneRecord:
+        """What answers for a single record."""
+        return OneRecord(self.classifier, self.outliers)
+
 
 def load(bundle: Path, expected_sha256: str | None = None) -> Release:
     """Verify the bundle in the folder `bundle` and read it.
@@ -81,12 +88,16 @@ def load(bundle: Path, expected_sha256: str | None = None) -> Release:
 
 
 def wrong_reference(release: Release) -> int | None:
-    """Return the index of the first reference record that is answered wrongly, or None."""
+    """Return the index of the first reference record that is answered wrongly, or None.
+
+    All are asked for together, and each alone.
+    """
     codes = encode([reference.record for reference in release.references])
-    answers = predict(release.classifier, release.outliers, codes)
-    for index, (answer, reference) in enumerate(zip(answers, release.references, strict=True)):
-        if difference(answer, reference.answer) > release.tolerance:
-            return index
+    together = predict(release.classifier, release.outliers, codes)
+    for index, (answer, reference) in enumerate(zip(together, release.references, strict=True)):
+        for found in (answer, release.one.score(codes[:, index].tolist())):
+            if difference(found, reference.answer) > release.tolerance:
+                return index
     return None
 
 

@@ -19,17 +19,15 @@ from contract.outliers import STRIKING_FIELDS, STRIKING_SHARE
 from contract.rules import RULES
 
 __all__ = [
+    "AnyCodes",
     "Classifier",
     "Codes",
     "Outliers",
-    "Scores",
     "Value",
     "Wide",
-    "counted",
     "encode",
     "predict",
     "probability",
-    "score",
     "striking",
 ]
 
@@ -37,6 +35,9 @@ Value = int | str
 Codes = npt.NDArray[np.int64]
 """30 x `n_records`, in the contract's order: a whole number as it is, a category by its place. A
 field that no model looks at may hold anything."""
+
+AnyCodes = Codes | list[int]
+"""The same, or of one record the list of its 30: `app.scoring_one` takes these."""
 
 _Floats = npt.NDArray[np.float64]
 
@@ -70,17 +71,11 @@ class Wide:
 
     def moves(self, codes: Codes) -> _Floats:
         """Return what the columns add: `n_columns` x `n_records` x (1 + `n_directions`)."""
-        return self._moves(codes[self.fields].astype(np.float64))[:, :, np.newaxis] * self.weights
-
-    def moves_of(self, numbers: Sequence[int]) -> _Floats:
-        """Return the same for the `n_columns` numbers of one record, without its dimension."""
-        return self._moves(np.array(numbers, dtype=np.float64)[:, np.newaxis]) * self.weights[:, 0]
-
-    def _moves(self, numbers: _Floats) -> _Floats:
+        numbers = codes[self.fields].astype(np.float64)
         logarithms = numbers[self.logarithms :]
         np.log1p(logarithms, out=logarithms)
         numbers -= self.means
-        return numbers
+        return numbers[:, :, np.newaxis] * self.weights
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -89,18 +84,20 @@ class Classifier:
 
     `table` is `n_entries` x (1 + `n_directions`): for every legal value of a field, and every pair
     of values of two that share a ratio, the contribution to the log-odds and to the interval's
-    directions. There are `n_rows` such fields and pairs. The entry is the code of the first field
-    in `axes` (2 x `n_rows`) times the first of `strides` (2 x `n_rows` x 1), plus those of the
-    second, plus `offsets` (`n_rows` x 1).
+    directions. There are `n_rows` such fields and pairs, `singles` fields first. The entry is the
+    code of the first field in `axes` (2 x `n_rows`) times the first of `strides` (2 x `n_rows` x
+    1), plus those of the second, plus `offsets` (`n_rows` x 1). A single field is its own first and
+    second, with strides 1 and 0.
 
     A pair's contribution is shared by its fields: `shares` (`n_entries`) is what of it is the first
-    field's. So what is contributed comes in pieces: the rows' shares, then what the rows have
+    field's. So what is contributed comes in pieces: the rows' shares, then what the pairs have
     beside their shares, then the columns of `wide`. Each of the fields called `names`, in the
     contract's order, has the piece that `firsts` says, and some have `others`: (field, piece) each.
     `baseline` is what all are told from: the log-odds, then the directions.
     """
 
     names: tuple[str, ...]
+    singles: int
     axes: Codes
     strides: Codes
     offsets: Codes
@@ -123,9 +120,11 @@ class Classifier:
         moves = self.wide.moves(codes)
         # No matrix products and no `reduceat`: their sums depend on how many records there are.
         sums = np.add.reduce(rows, axis=0)
-        sums += np.add.reduce(moves, axis=0)
+        for each in moves:
+            sums += each
         sums += self.baseline
-        pieces = np.concatenate((shares, rows[:, :, 0] - shares, moves[:, :, 0]))
+        rest = rows[self.singles :, :, 0] - shares[self.singles :]
+        pieces = np.concatenate((shares, rest, moves[:, :, 0]))
         contributions = pieces[self.firsts]
         for field, piece in self.others:
             contributions[field] += pieces[piece]
@@ -163,16 +162,6 @@ class Outliers:
         return self.terms[places]
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
-class Scores:
-    """A batch's answers, with what is counted of them."""
-
-    predictions: list[Prediction]
-    outliers: int
-    referred: int
-    at_risk: int
-
-
 def encode(records: Sequence[Mapping[str, Value]]) -> Codes:
     """Return the codes of legal records; what else they hold is left out, what they lack is 0."""
     rows = [
@@ -187,15 +176,10 @@ def encode(records: Sequence[Mapping[str, Value]]) -> Codes:
 
 def predict(classifier: Classifier, outliers: Outliers, codes: Codes) -> list[Prediction]:
     """Answer for 30 x `n_records` codes, in their order."""
-    return score(classifier, outliers, codes).predictions
-
-
-def score(classifier: Classifier, outliers: Outliers, codes: Codes) -> Scores:
-    """Answer for 30 x `n_records` codes, in their order, and count the answers."""
     predictions: list[Prediction] = []
     for start in range(0, len(codes[0]), _AT_ONCE):
         predictions += _predictions(classifier, outliers, codes[:, start : start + _AT_ONCE])
-    return counted(predictions)
+    return predictions
 
 
 def _predictions(classifier: Classifier, outliers: Outliers, codes: Codes) -> list[Prediction]:
@@ -217,17 +201,6 @@ def _predictions(classifier: Classifier, outliers: Outliers, codes: Codes) -> li
             *probabilities.tolist(), found, reasons, strict=True
         )
     ]
-
-
-def counted(predictions: list[Prediction]) -> Scores:
-    """Count answers by decision, and the outliers among them."""
-    decisions = [prediction["decision"] for prediction in predictions]
-    return Scores(
-        predictions=predictions,
-        outliers=sum([prediction["outlier"]["is_outlier"] for prediction in predictions]),
-        referred=decisions.count("refer"),
-        at_risk=decisions.count("at_risk"),
-    )
 
 
 def probability(logit: _Floats) -> _Floats:
@@ -280,14 +253,22 @@ def striking(
 
 def _reasons(names: Sequence[str], contributions: _Floats) -> list[list[Reason]]:
     """Name each record's largest contributions; of equal ones the field that comes first."""
-    order = np.argsort(-np.abs(contributions), axis=0, kind="stable")[:REASONS]
-    values = np.take_along_axis(contributions, order, axis=0)
-    places: list[list[int]] = order.T.tolist()
-    sizes: list[list[float]] = values.T.tolist()
-    return [
-        [
-            {"feature": names[at], "contribution": value}
-            for at, value in zip(some, others, strict=True)
-        ]
-        for some, others in zip(places, sizes, strict=True)
-    ]
+    records = contributions.shape[1]
+    sizes: _Floats = np.abs(contributions)
+    every = np.arange(records, dtype=np.int64)
+    ranks: list[list[Reason]] = []
+    for _ in range(min(REASONS, len(names))):
+        # Of equal ones it finds the first.
+        largest = sizes.argmax(axis=0)
+        sizes[largest, every] = -1.0
+        places: list[int] = largest.tolist()
+        values: list[float] = contributions[largest, every].tolist()
+        ranks.append(
+            [
+                {"feature": names[at], "contribution": value}
+                for at, value in zip(places, values, strict=True)
+            ]
+        )
+    if not ranks:
+        return [[] for _ in range(records)]
+    return [*map(list, zip(*ranks, strict=True))]

@@ -77,8 +77,8 @@ class _Server(uvicorn.Server):
         self, config: uvicorn.Config, service: Service, control: tuple[Path, socket.socket] | None
     ) -> None:
         super().__init__(config)
-        # A window that is due must not wait for the next request, which may come tomorrow.
-        config.callback_notify, config.timeout_notify = self._write_if_due, 1
+        # What is kept must not wait for the next request, which may come tomorrow.
+        config.callback_notify, config.timeout_notify = self._settle, 1
         self._service = service
         self._control_socket = control
         self._control: Control | None = None
@@ -111,10 +111,11 @@ class _Server(uvicorn.Server):
             self._control.close()
             await self._handover.stop()
         await super().shutdown(sockets)
-        self._service.lines.write()
+        self._service.tally.close()
+        self._service.journal.write()
 
-    async def _write_if_due(self) -> None:
-        self._service.lines.write_if_due()
+    async def _settle(self) -> None:
+        self._service.tally.settle()
 
     async def _take(self, connection: socket.socket) -> None:
         """Give an accepted connection to uvicorn, as the closure in its `startup` does.

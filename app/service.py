@@ -4,16 +4,17 @@ import time
 from dataclasses import dataclass
 
 from app.auth import Authenticator
-from app.drift import Window
+from app.journal import Journal
 from app.limits import InFlight, RateLimit
 from app.log import emit
 from app.metrics import Metrics
 from app.records import RecordReader
 from app.release import Release, load, wrong_reference
-from app.scoring import Codes, Scores, score
-from app.scoring_one import OneRecord
+from app.scoring import AnyCodes, predict
 from app.settings import Settings
+from app.tally import Tally
 from app.windows import WindowLines
+from contract.answers import Prediction
 
 __all__ = ["Service"]
 
@@ -33,10 +34,9 @@ class Service:
     release: Release
     ready: bool
     reader: RecordReader
-    one: OneRecord
-    window: Window
-    lines: WindowLines
+    journal: Journal
     metrics: Metrics
+    tally: Tally
     authenticator: Authenticator
     rate_limit: RateLimit
     in_flight: InFlight
@@ -60,32 +60,22 @@ class Service:
             seconds=settings.window_seconds,
             clock=time.monotonic,
         )
+        metrics = Metrics(settings.release_version)
         return cls(
             settings=settings,
             release=release,
             ready=wrong is None,
             reader=RecordReader(release.needed),
-            one=OneRecord(release.classifier, release.outliers),
-            window=Window(release.drift, time.monotonic),
-            lines=lines,
-            metrics=Metrics(settings.release_version),
+            journal=Journal(),
+            metrics=metrics,
+            tally=Tally(release.drift, lines, metrics, time.monotonic),
             authenticator=Authenticator(settings),
             rate_limit=RateLimit(settings.rate_limit_per_second, settings.rate_limit_burst),
             in_flight=InFlight(settings.max_in_flight, _BODIES_BYTES),
         )
 
-    def score(self, codes: Codes) -> Scores:
-        """Answer for 30 x `n_records` codes, in their order."""
-        if len(codes[0]) == 1:
-            return self.one.score(codes[:, 0].tolist())
-        return score(self.release.classifier, self.release.outliers, codes)
-
-    def count(self, codes: Codes, scores: Scores) -> None:
-        """Count what was answered: for drift, telemetry and metrics."""
-        records = len(scores.predictions)
-        counts = self.release.drift.count(codes)
-        self.window.add(counts, records)
-        self.lines.add(counts, scores)
-        self.metrics.answers(
-            records, at_risk=scores.at_risk, referred=scores.referred, outliers=scores.outliers
-        )
+    def score(self, codes: AnyCodes) -> list[Prediction]:
+        """Answer for records, in their order."""
+        if isinstance(codes, list):
+            return [self.release.one.score(codes)]
+        return predict(self.release.classifier, self.release.outliers, codes)

@@ -5,14 +5,14 @@ are that person's record, so that fewer are never written, not even when the pro
 are disjoint: they can be summed, over time and over replicas.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 
 import numpy as np
 
 from app.drift import Bins, Counts
 from app.log import emit
-from app.scoring import Scores
+from contract.answers import Prediction
 from contract.telemetry import MINIMUM_RECORDS, SCHEMA
 
 __all__ = ["WindowLines"]
@@ -43,19 +43,21 @@ class WindowLines:
         self._clock = clock
         self._start()
 
-    def add(self, counts: Counts, scores: Scores) -> None:
-        """Take a request's records in, and write the line if it is time."""
+    def begin(self) -> None:
+        """Say that records are about to be counted: a line without any begins with them."""
         if not self._records:
             self._since, self._begun = datetime.now(UTC), self._clock()
+
+    def add(self, counts: Counts, predictions: Sequence[Prediction]) -> None:
+        """Take records in: their counts, and the answers to them."""
         self._counts += counts
-        self._records += len(scores.predictions)
-        for prediction in scores.predictions:
+        self._records += len(predictions)
+        for prediction in predictions:
             tenth = int(prediction["attrition_probability"] * _TENTHS)
             self._probabilities[min(tenth, _TENTHS - 1)] += 1
-        self._outliers += scores.outliers
-        self._referred += scores.referred
-        self._at_risk += scores.at_risk
-        self.write_if_due()
+            self._outliers += prediction["outlier"]["is_outlier"]
+            self._referred += prediction["decision"] == "refer"
+            self._at_risk += prediction["decision"] == "at_risk"
 
     def write_if_due(self) -> None:
         """Write the line if there are enough records and the time is up."""

@@ -16,7 +16,7 @@ MINIMUM_RECORDS = 20
 
 
 class RequestLine(TypedDict):
-    """One for every request, once it is answered; `time` is UTC, in milliseconds, ISO 8601.
+    """One for every request, once it is answered; `time` is UTC (RFC 3339).
 
     `caller` is an application's id, or `key:` and the start of its key's sha-256; null where nobody
     was let in. `method` and `route` (the path's template) are null where the API knows no such one;

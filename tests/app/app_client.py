@@ -6,6 +6,8 @@ from typing import Any
 import httpx
 from starlette.types import ASGIApp
 
+from app.api import Api
+
 __all__ = ["Client"]
 
 
@@ -19,7 +21,11 @@ class Client:
             async with httpx.AsyncClient(transport=transport, base_url="http://test") as client:
                 return await client.request(method, path, **arguments)
 
-        return asyncio.run(send())
+        response = asyncio.run(send())
+        if isinstance(self._app, Api):
+            # What it would have written soon after.
+            self._app.service.journal.write()
+        return response
 
     def get(self, path: str, **arguments: Any) -> httpx.Response:
         return self.request("GET", path, **arguments)

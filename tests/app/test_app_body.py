@@ -13,7 +13,7 @@ from app_client import Client
 from app_processes import JSON, KEY, Process
 from httpx import Response
 
-from app import body
+from app import predict
 from app.api import Api
 from app.body import MAX_BODY_BYTES
 from app.limits import InFlight, RateLimit
@@ -110,8 +110,9 @@ def test_a_length_that_is_too_long_is_refused(serving: Process) -> None:
     connection.close()
 
 
-def test_a_slow_body_is_given_up(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(body, "BODY_SECONDS", 0.05)
+def test_a_slow_body_is_given_up(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(predict, "BODY_SECONDS", 0.05)
+    client = Client(Api(service))
 
     async def slowly() -> Any:
         yield BODY[:10]

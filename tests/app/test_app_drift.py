@@ -108,15 +108,8 @@ def test_the_table_counted_record_by_record_is_the_reference(
     assert bins.split(total) == wanted
 
 
-class Clock:
-    now = 0.0
-
-    def __call__(self) -> float:
-        return self.now
-
-
 def test_a_window_says_first_that_there_is_not_enough(table: pd.DataFrame, bins: Bins) -> None:
-    window = Window(bins, Clock())
+    window = Window(bins)
     few = table.head(MINIMUM_WINDOW - 1)
     window.add(bins.count(codes(few)), len(few))
     assert window.report() == {
@@ -130,24 +123,8 @@ def test_a_window_says_first_that_there_is_not_enough(table: pd.DataFrame, bins:
     assert len(window.report()["features"]) == len(bins.references)
 
 
-def test_an_answer_has_a_verdict_of_the_last_second(table: pd.DataFrame, bins: Bins) -> None:
-    clock = Clock()
-    window = Window(bins, clock)
-    old = table.assign(Age=80).head(400)
-    assert window.drift() == {"status": "not_enough_data", "records": 0, "features": []}
-    window.add(bins.count(codes(old)), 400)
-    assert window.drift()["records"] == 0
-    clock.now = 1.0
-    assert window.drift() == {"status": "drift", "records": 400, "features": ["Age"]}
-    window.add(bins.count(codes(table.head(600))), 600)
-    clock.now = 1.9
-    assert window.drift()["records"] == 400
-    clock.now = 2.0
-    assert window.drift()["records"] == 1_000
-
-
 def test_the_oldest_records_leave_the_window(table: pd.DataFrame, bins: Bins) -> None:
-    window = Window(bins, Clock())
+    window = Window(bins)
     old = table.assign(Age=80).head(150)
     for row in range(150):
         window.add(bins.count(codes(old.iloc[[row]])), 1)
@@ -163,7 +140,7 @@ def test_the_oldest_records_leave_the_window(table: pd.DataFrame, bins: Bins) ->
 
 
 def test_a_batch_as_large_as_the_window_is_the_window(table: pd.DataFrame, bins: Bins) -> None:
-    window = Window(bins, Clock())
+    window = Window(bins)
     for frame in (table.assign(Age=80).head(1_000), table.head(1_000)):
         window.add(bins.count(codes(frame)), 1_000)
     report = window.report()

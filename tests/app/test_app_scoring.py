@@ -46,6 +46,11 @@ def small_classifier(*columns: dict[str, Any], **changes: Any) -> Classifier:
     return compile_classifier({**content, "columns": list(columns), **changes})
 
 
+def fields_of(content: Mapping[str, Any]) -> list[str]:
+    """Return the fields that a column looks at."""
+    return [content["field"], *([content["against"]] if content["kind"] == "ratio" else [])]
+
+
 def constant_outliers(found: Mapping[str, float]) -> Outliers:
     """Return a detector whose terms are those given, whatever the record holds."""
     content = outliers()
@@ -133,10 +138,36 @@ def test_a_record_is_answered_alike_alone_and_in_company() -> None:
     alone = [predict(CLASSIFIER, OUTLIERS, encode([row]))[0] for row in rows]
     assert together == alone
     one = OneRecord(CLASSIFIER, OUTLIERS)
-    counted = [one.score(encode([row])[:, 0].tolist()) for row in rows]
-    assert [each.predictions for each in counted] == [[each] for each in together]
-    assert {each.outliers for each in counted} == {0, 1}
-    assert {each.referred for each in counted} == {0, 1}
+    assert together == [one.score(encode([row])[:, 0].tolist()) for row in rows]
+    assert {each["outlier"]["is_outlier"] for each in together} == {False, True}
+    assert {each["decision"] for each in together} == {"not_at_risk", "refer"}
+
+
+@pytest.mark.parametrize(
+    "columns",
+    [
+        [],
+        [column("value", "Age", None, 1.0, 40.0, [])],
+        [column("log1p", "MonthlyIncome", None, 1.0, 8.0, [])],
+        [column("ratio", "YearsAtCompany", "TotalWorkingYears", 2.0, 0.5, [], 7.0, 0.3)],
+    ],
+)
+def test_a_classifier_of_few_columns_answers_alike_too(columns: list[dict[str, Any]]) -> None:
+    few = small_classifier(*columns)
+    alone = OneRecord(few, OUTLIERS).score(encode([record()])[:, 0].tolist())
+    assert predict(few, OUTLIERS, encode([record()])) == [alone]
+    assert len(alone["reasons"]) == len({name for each in columns for name in fields_of(each)})
+
+
+def test_equal_reasons_are_named_alike_alone() -> None:
+    tied = small_classifier(
+        *(column("value", name, None, 1.0, 0.0, []) for name in ("JobLevel", "Education", "Age")),
+        column("is", "Gender", "Male", 2.0, 1.0, []),
+    )
+    row = encode([record(JobLevel=2, Education=2, Age=18)])
+    alone = OneRecord(tied, OUTLIERS).score(row[:, 0].tolist())
+    assert predict(tied, OUTLIERS, row) == [alone]
+    assert [each["feature"] for each in alone["reasons"]] == ["Age", "Education", "Gender"]
 
 
 def test_a_field_that_is_divided_by_itself_has_the_whole() -> None:

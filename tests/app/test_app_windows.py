@@ -1,6 +1,7 @@
 """The log line `window`: counts of enough people, never of a few."""
 
 import json
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -8,6 +9,7 @@ from app_bundles import REFERENCES, record
 
 from app.scoring import encode
 from app.service import Service
+from app.tally import Tally
 from app.windows import WindowLines
 from contract.telemetry import MINIMUM_RECORDS
 
@@ -22,9 +24,9 @@ class Clock:
 @pytest.fixture
 def clock(service: Service) -> Clock:
     clock = Clock()
-    service.lines = WindowLines(
-        service.release.drift, "7", records=MINIMUM_RECORDS, seconds=60, clock=clock
-    )
+    bins = service.release.drift
+    lines = WindowLines(bins, "7", records=MINIMUM_RECORDS, seconds=60, clock=clock)
+    service.tally = Tally(bins, lines, service.metrics, clock)
     return clock
 
 
@@ -34,7 +36,8 @@ def lines(capfd: pytest.CaptureFixture[str]) -> list[dict[str, Any]]:
 
 def answer(service: Service, *rows: dict[str, Any]) -> None:
     codes = encode(rows)
-    service.count(codes, service.score(codes))
+    service.tally.add(codes, service.score(codes))
+    service.tally.settle()
 
 
 def test_a_line_is_written_when_there_are_enough_and_it_is_time(
@@ -84,28 +87,42 @@ def test_fewer_than_the_least_are_never_written(
 ) -> None:
     answer(service, *[record()] * 19)
     clock.now = 10_000
-    service.lines.write_if_due()
-    service.lines.write()
+    service.tally.settle()
+    service.tally.close()
     assert lines(capfd) == []
     eager = WindowLines(service.release.drift, "7", records=1, seconds=0, clock=clock)
     eager.add(service.release.drift.count(encode([record()])), service.score(encode([record()])))
-    lines(capfd)
+    eager.write_if_due()
     eager.write()
     assert lines(capfd) == []
+
+
+def test_a_line_begins_with_its_first_record(
+    service: Service, clock: Clock, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """Not when it is counted: the sum of all lines would have gaps."""
+    codes = encode([record()] * 20)
+    service.tally.add(codes, service.score(codes))
+    begun = datetime.now(UTC)
+    clock.now = 60
+    service.tally.settle()
+    (line,) = lines(capfd)
+    assert datetime.fromisoformat(line["since"]) <= begun
+    assert line["records"] == 20
 
 
 def test_the_next_line_begins_anew(
     service: Service, clock: Clock, capfd: pytest.CaptureFixture[str]
 ) -> None:
     answer(service, *[record()] * 20)
-    service.lines.write()
+    service.tally.close()
     clock.now = 100
     answer(service, *[record(JobLevel=5)] * 20)
     clock.now = 159
     answer(service, record(JobLevel=5))
     assert len(lines(capfd)) == 1
     clock.now = 160
-    service.lines.write_if_due()
+    service.tally.settle()
     (line,) = lines(capfd)
     assert line["records"] == 21
     assert line["counts"]["JobLevel"] == [0, 0, 0, 0, 21]
