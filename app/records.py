@@ -113,11 +113,10 @@ class RecordReader:
         rows = [*map(msgspec.structs.astuple, records)]
         # Of a name that comes twice the decoder takes the last. Each name has a colon, and plain
         # records have none elsewhere: as many colons as values are as many names as values.
-        columns = [*zip(*rows, strict=True)]
-        absent = sum([columns[at].count(msgspec.UNSET) for at in self._optional])
-        if body.count(b":") != len(rows) * len(columns) - absent:
+        absent = sum([row[at] is msgspec.UNSET for row in rows for at in self._optional])
+        if body.count(b":") != len(rows) * len(rows[0]) - absent:
             return None
-        codes = self._codes_of(rows[0]) if len(rows) == 1 else self._codes(columns)
+        codes = self._codes_of(rows[0]) if len(rows) == 1 else self._codes(rows)
         return Batch(codes=codes, records=len(rows), taken=range(len(rows)), errors=[])
 
     def _codes_of(self, values: Sequence[Any]) -> list[int]:
@@ -126,11 +125,11 @@ class RecordReader:
             for places, value in zip(self._places, values, strict=False)
         ]
 
-    def _codes(self, columns: Sequence[Sequence[Any]]) -> Codes:
+    def _codes(self, rows: Sequence[Sequence[Any]]) -> Codes:
         flat: list[int] = []
-        for places, values in zip(self._places, columns, strict=False):
+        for places, values in zip(self._places, zip(*rows, strict=True), strict=False):
             flat += values if places is None else map(places.__getitem__, values)
-        return np.fromiter(flat, np.int64, len(flat)).reshape(len(FIELDS), len(columns[0]))
+        return np.fromiter(flat, np.int64, len(flat)).reshape(len(FIELDS), len(rows))
 
     def _errors(self, at: int, found: Any) -> list[RecordError]:
         errors: list[RecordError] = []
