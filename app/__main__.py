@@ -21,6 +21,8 @@ how much, and what else:
   WINDOW_RECORDS, WINDOW_SECONDS
                    a log line `window` has so many records at least, and comes so often at most
                    (20, 60 seconds)
+  OTLP_ENDPOINT    base address of a collector that is sent the metrics once a minute, by OTLP over
+                   HTTP, such as http://127.0.0.1:4318; nobody is if unset
   DOCS_ENABLED     whether /docs and /openapi.json answer, true or false (true)
 
 A wrong setting or release ends the process with code 2 and one line on stderr that names it.

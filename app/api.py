@@ -152,8 +152,8 @@ async def _ready(service: _Service) -> JSONResponse:
 @_health.get("/metrics", response_class=PlainTextResponse)
 async def _metrics(service: _Service) -> Response:
     """Return counts and durations in Prometheus's text format."""
-    text = service.metrics.text(service.tally.report()["status"])
-    return Response(text, headers={"Content-Type": CONTENT_TYPE})
+    service.tally.report()
+    return Response(service.metrics.text(), headers={"Content-Type": CONTENT_TYPE})
 
 
 def _json(content: Mapping[str, object]) -> Response:

@@ -34,7 +34,10 @@ _DECISIONS: tuple[Decision, ...] = ("at_risk", "refer", "not_at_risk")
 
 
 class Metrics(Collector):
-    """The metrics of one process; `release` is the version that it serves."""
+    """The metrics of one process; `release` is the version that it serves.
+
+    `drift` is the status of the last records; who reads the metrics has to see that it is new.
+    """
 
     def __init__(self, release: str) -> None:
         self._release = release
@@ -43,7 +46,7 @@ class Metrics(Collector):
         self._records = _Histogram(_RECORDS)
         self._decisions: Counter[Decision] = Counter()
         self._outliers = 0
-        self._drift: Status = "not_enough_data"
+        self.drift: Status = "not_enough_data"
         self._registry = CollectorRegistry()
         self._registry.register(self)
 
@@ -60,9 +63,8 @@ class Metrics(Collector):
             self._decisions[prediction["decision"]] += 1
             self._outliers += prediction["outlier"]["is_outlier"]
 
-    def text(self, drift: Status) -> bytes:
-        """Write all in Prometheus's text format; `drift` is the window's status as it is now."""
-        self._drift = drift
+    def text(self) -> bytes:
+        """Write all in Prometheus's text format."""
         return generate_latest(self._registry)
 
     def collect(self) -> Iterator[Metric]:
@@ -93,7 +95,7 @@ class Metrics(Collector):
         yield GaugeMetricFamily(
             "attrition_drift",
             "Drift of the last records: 1 drift, 0 none, -1 not enough data",
-            value=_DRIFT[self._drift],
+            value=_DRIFT[self.drift],
         )
         yield release
 

@@ -6,7 +6,7 @@ import signal
 import socket
 from pathlib import Path
 from types import FrameType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import uvicorn
 from starlette.types import ASGIApp
@@ -15,6 +15,9 @@ from app.control import Control
 from app.handover import Handover, Identity
 from app.log import describe, emit
 from app.service import Service
+
+if TYPE_CHECKING:
+    from app.otlp import Exporter
 
 __all__ = ["GRACE_SECONDS", "KEEP_ALIVE_SECONDS", "configuration", "run"]
 
@@ -83,6 +86,7 @@ class _Server(uvicorn.Server):
         self._control_socket = control
         self._control: Control | None = None
         self._handover: Handover | None = None
+        self._exporter = _exporter(service)
 
     def stop(self, _signal: int, _frame: FrameType | None) -> None:
         """Handle a signal that comes before or after uvicorn's own handlers are in place."""
@@ -93,6 +97,8 @@ class _Server(uvicorn.Server):
         # What start-up made lives as long as the process: the collector need never look at it.
         gc.freeze()
         gc.enable()
+        if self._exporter:
+            self._exporter.start()
         if self._control_socket and sockets:
             path, listening = self._control_socket
             self._handover = Handover(
@@ -113,6 +119,8 @@ class _Server(uvicorn.Server):
         await super().shutdown(sockets)
         self._service.tally.close()
         self._service.journal.write()
+        if self._exporter:
+            await self._exporter.stop()
 
     async def _settle(self) -> None:
         self._service.tally.settle()
@@ -130,6 +138,16 @@ class _Server(uvicorn.Server):
             ),
             connection,
         )
+
+
+def _exporter(service: Service) -> "Exporter | None":
+    endpoint = service.settings.otlp_endpoint
+    if endpoint is None:
+        return None
+    # Imported where it is needed: most processes send to nobody.
+    from app.otlp import Exporter
+
+    return Exporter(endpoint, service.settings.release_version, service.read_metrics)
 
 
 def _url(listening: socket.socket) -> str:

@@ -1,7 +1,10 @@
 """What one process serves: a verified release, what is counted of its answers, and its state."""
 
 import time
+from collections.abc import Iterable
 from dataclasses import dataclass
+
+from prometheus_client.metrics_core import Metric
 
 from app.auth import Authenticator
 from app.journal import Journal
@@ -73,6 +76,11 @@ class Service:
             rate_limit=RateLimit(settings.rate_limit_per_second, settings.rate_limit_burst),
             in_flight=InFlight(settings.max_in_flight, _BODIES_BYTES),
         )
+
+    def read_metrics(self) -> Iterable[Metric]:
+        """Return the metrics as they are now."""
+        self.tally.report()
+        return self.metrics.collect()
 
     def score(self, codes: AnyCodes) -> list[Prediction]:
         """Answer for records, in their order."""

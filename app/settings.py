@@ -5,6 +5,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from contract.telemetry import MINIMUM_RECORDS
 
@@ -48,8 +49,9 @@ class Settings:
     Callers have an API key, a token of Entra ID, or one of the two: `api_key_sha256` may be empty
     where `entra` is set. The rate limit is of requests by one caller, the burst a number of them;
     `max_in_flight` is of requests by all. A log line `window` has at least `window_records` records
-    and comes every `window_seconds` at most. `host` and `port` are the process's private address;
-    port 0 takes any free one. The public address is given later, over the control socket.
+    and comes every `window_seconds` at most. A collector at `otlp_endpoint` is sent the metrics.
+    `host` and `port` are the process's private address; port 0 takes any free one. The public
+    address is given later, over the control socket.
     """
 
     release_dir: Path
@@ -65,6 +67,7 @@ class Settings:
     port: int = 0
     window_records: int = MINIMUM_RECORDS
     window_seconds: int = 60
+    otlp_endpoint: str | None = None
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str]) -> "Settings":
@@ -91,6 +94,7 @@ class Settings:
                 environment, "WINDOW_RECORDS", cls.window_records, 1_000_000, least=MINIMUM_RECORDS
             ),
             window_seconds=_count(environment, "WINDOW_SECONDS", cls.window_seconds, 86_400),
+            otlp_endpoint=_otlp_endpoint(_optional(environment, "OTLP_ENDPOINT")),
             host=environment.get("HOST", "").strip() or "127.0.0.1",
             port=_port(environment.get("PORT", "").strip() or "0"),
         )
@@ -183,6 +187,25 @@ def _issuer(value: str, tenant_id: str, loopback_http: bool) -> str:
             "ENTRA_ISSUER: expected the tenant's issuer of v2 tokens, such as "
             f"https://login.microsoftonline.us/{tenant_id}/v2.0"
         )
+    return value
+
+
+def _otlp_endpoint(value: str) -> str | None:
+    if not value:
+        return None
+    # Not repeated: an address may hold a password.
+    wrong = SettingsError(
+        "OTLP_ENDPOINT: expected a collector's base address, such as http://127.0.0.1:4318"
+    )
+    try:
+        address = urlsplit(value)
+        port = address.port
+    except ValueError:
+        raise wrong from None
+    if address.scheme not in ("http", "https") or not address.hostname or port == 0:
+        raise wrong
+    if "@" in address.netloc or "?" in value or "#" in value or not value.isprintable():
+        raise wrong
     return value
 
 

@@ -68,7 +68,9 @@ class Tally:
     def report(self) -> DriftReport:
         """Judge the last records as they are now."""
         self.settle()
-        return self._window.report()
+        report = self._window.report()
+        self._metrics.drift = report["status"]
+        return report
 
     def drift(self) -> Drift:
         """Return the verdict in short, at most a second old."""

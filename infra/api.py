@@ -39,8 +39,9 @@ class ApiArgs:
     hash `bundle_sha256`. `api_key` is a key that the API accepts, for the smoke test;
     `accepted_sha256` are the hashes of all accepted keys, separated by commas. `environment` is
     what else the API is told, by the names in `app.__main__`; `asks_issuer` lets it ask for the
-    keys of an issuer of tokens. `hostname` is what clients call; `public` lets them do so from the
-    internet. `after` is what has to be there before anything is put into the cluster.
+    keys of an issuer of tokens, and `collector` is the address that it sends its metrics to.
+    `hostname` is what clients call; `public` lets them do so from the internet. `after` is what has
+    to be there before anything is put into the cluster.
     """
 
     namespace: str
@@ -56,6 +57,7 @@ class ApiArgs:
     public: bool
     environment: Mapping[str, str] = field(default_factory=dict[str, str])
     asks_issuer: bool = False
+    collector: str = ""
     after: Sequence[pulumi.Resource] = ()
 
 
@@ -109,6 +111,7 @@ class Api(pulumi.ComponentResource):
                 gateway_namespace=gateway_namespace(self._args.namespace),
                 gateway_name=APP,
                 asks_issuer=self._args.asks_issuer,
+                collector=self._args.collector,
                 after=self._namespace,
             ),
             opts=self._child(),

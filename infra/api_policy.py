@@ -3,9 +3,11 @@
 The API answers the gateway and the smoke test, and asks nobody: a process that only reads what its
 image holds needs no way out, not even to DNS. Where it accepts tokens it has to ask their issuer
 for keys: then it may use DNS, and port 443 of public addresses (a network policy knows no names,
-and Entra's addresses change), but reach nothing inside the network.
+and Entra's addresses change), but reach nothing inside the network. A collector of its metrics is
+one namespace of the cluster, or a public address as well.
 """
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -18,6 +20,9 @@ __all__ = ["ApiPolicy", "ApiPolicyArgs"]
 
 _NAMESPACE_NAME = "kubernetes.io/metadata.name"
 _GATEWAY_NAME = "gateway.networking.k8s.io/gateway-name"
+_SERVICE = re.compile(
+    r"https?://[^./]+\.(?P<namespace>[^./]+)\.svc(\.cluster\.local)?:(?P<port>[0-9]+)"
+)
 _NOT_PUBLIC = [
     *("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10"),
     # The machine's metadata service, which hands out tokens, and Azure's own.
@@ -29,14 +34,16 @@ _NOT_PUBLIC = [
 class ApiPolicyArgs:
     """The API's namespace; the gateway's, and its name, by which its pods are labelled.
 
-    `asks_issuer` lets the API ask for the keys of an issuer of tokens. `after` is what has to be
-    there before, such as the namespace.
+    `asks_issuer` lets the API ask for the keys of an issuer of tokens; `collector` is the address
+    that it sends its metrics to, if any. `after` is what has to be there before, such as the
+    namespace.
     """
 
     namespace: str
     gateway_namespace: str
     gateway_name: str
     asks_issuer: bool = False
+    collector: str = ""
     after: Sequence[pulumi.Resource] = ()
 
 
@@ -76,7 +83,9 @@ class ApiPolicy(pulumi.ComponentResource):
             ),
         }
         if args.asks_issuer:
-            specs["to-issuer"] = _to_issuer()
+            specs["to-issuer"] = _way_out(_public(), 443)
+        if args.collector:
+            specs["to-collector"] = _way_out(*_collector(args.collector))
         for role, spec in specs.items():
             networking.v1.NetworkPolicy(
                 f"{name}-{role}",
@@ -87,13 +96,30 @@ class ApiPolicy(pulumi.ComponentResource):
         self.register_outputs({})
 
 
-def _to_issuer() -> networking.v1.NetworkPolicySpecArgs:
-    dns = networking.v1.NetworkPolicyPeerArgs(
-        namespace_selector=meta.v1.LabelSelectorArgs(match_labels={_NAMESPACE_NAME: "kube-system"}),
-        pod_selector=meta.v1.LabelSelectorArgs(match_labels={"k8s-app": "kube-dns"}),
-    )
-    outside = networking.v1.NetworkPolicyPeerArgs(
+def _collector(address: str) -> tuple[networking.v1.NetworkPolicyPeerArgs, int]:
+    """Return who is meant by the address of a collector, and on which port."""
+    found = _SERVICE.match(address)
+    if not found:
+        return _public(), 443
+    # Of a Service the policy sees the pods: they have to listen on the port that it is called at.
+    return networking.v1.NetworkPolicyPeerArgs(
+        namespace_selector=_namespace(found["namespace"])
+    ), int(found["port"])
+
+
+def _public() -> networking.v1.NetworkPolicyPeerArgs:
+    return networking.v1.NetworkPolicyPeerArgs(
         ip_block=networking.v1.IPBlockArgs(cidr="0.0.0.0/0", except_=_NOT_PUBLIC)
+    )
+
+
+def _way_out(
+    to: networking.v1.NetworkPolicyPeerArgs, port: int
+) -> networking.v1.NetworkPolicySpecArgs:
+    """Let the API reach one peer on one port, and find its address by DNS."""
+    dns = networking.v1.NetworkPolicyPeerArgs(
+        namespace_selector=_namespace("kube-system"),
+        pod_selector=meta.v1.LabelSelectorArgs(match_labels={"k8s-app": "kube-dns"}),
     )
     return networking.v1.NetworkPolicySpecArgs(
         pod_selector=_pods(API),
@@ -107,11 +133,14 @@ def _to_issuer() -> networking.v1.NetworkPolicySpecArgs:
                 ],
             ),
             networking.v1.NetworkPolicyEgressRuleArgs(
-                to=[outside],
-                ports=[networking.v1.NetworkPolicyPortArgs(protocol="TCP", port=443)],
+                to=[to], ports=[networking.v1.NetworkPolicyPortArgs(protocol="TCP", port=port)]
             ),
         ],
     )
+
+
+def _namespace(name: str) -> meta.v1.LabelSelectorArgs:
+    return meta.v1.LabelSelectorArgs(match_labels={_NAMESPACE_NAME: name})
 
 
 def _pods(component: str) -> meta.v1.LabelSelectorArgs:
@@ -121,9 +150,7 @@ def _pods(component: str) -> meta.v1.LabelSelectorArgs:
 def _gateway(args: ApiPolicyArgs) -> networking.v1.NetworkPolicyPeerArgs:
     """Select the gateway's pods and no others of its namespace."""
     return networking.v1.NetworkPolicyPeerArgs(
-        namespace_selector=meta.v1.LabelSelectorArgs(
-            match_labels={_NAMESPACE_NAME: args.gateway_namespace}
-        ),
+        namespace_selector=_namespace(args.gateway_namespace),
         pod_selector=meta.v1.LabelSelectorArgs(match_labels={_GATEWAY_NAME: args.gateway_name}),
     )
 

@@ -11,6 +11,14 @@ __all__ = ["ApiSettings", "read_api"]
 _GUID = r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}"
 _AUDIENCES = r"[^\s,]{1,256}(, ?[^\s,]{1,256}){0,7}"
 
+_LABEL = r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?"
+_COLLECTOR = (
+    rf"(https?://{_LABEL}\.{_LABEL}\.svc(\.cluster\.local)?:[1-9][0-9]{{0,4}}"
+    rf"|https://{_LABEL}(\.{_LABEL})+"
+    r"|http://127\.0\.0\.1:[1-9][0-9]{0,4})(/[A-Za-z0-9._/-]*)?"
+)
+"""A pod may reach what its network policy says: a namespace, or port 443 of public addresses."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class ApiSettings:
@@ -24,6 +32,7 @@ class ApiSettings:
     window_records: int
     window_seconds: int
     api_docs: bool
+    otlp_endpoint: str
 
     @property
     def api_environment(self) -> dict[str, str]:
@@ -37,6 +46,7 @@ class ApiSettings:
             "WINDOW_RECORDS": str(self.window_records),
             "WINDOW_SECONDS": str(self.window_seconds),
             "DOCS_ENABLED": str(self.api_docs).lower(),
+            **({"OTLP_ENDPOINT": self.otlp_endpoint} if self.otlp_endpoint else {}),
         }
 
 
@@ -73,4 +83,11 @@ def read_api(reader: Reader) -> dict[str, Any]:
         "window_records": reader.integer("windowRecords", MINIMUM_RECORDS, 1_000_000),
         "window_seconds": reader.integer("windowSeconds", 1, 86_400, example=60),
         "api_docs": reader.boolean("apiDocs"),
+        "otlp_endpoint": reader.text_or_empty(
+            "otlpEndpoint",
+            example="http://collector.monitoring.svc:4318",
+            pattern=_COLLECTOR,
+            expected="must be http://SERVICE.NAMESPACE.svc:PORT in the cluster, https://HOST "
+            "outside, http://127.0.0.1:PORT on this machine, or empty",
+        ),
     }

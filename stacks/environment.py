@@ -115,6 +115,7 @@ def compose() -> None:
             accepted_sha256=key.accepted_sha256,
             environment=settings.api_environment,
             asks_issuer=bool(settings.entra_tenant_id),
+            collector=settings.otlp_endpoint,
             replicas_min=settings.replicas_min,
             replicas_max=settings.replicas_max,
             hostname=settings.hostname,

@@ -131,6 +131,7 @@ def test_limits_have_defaults(tmp_path: Path) -> None:
     assert (settings.rate_limit_per_second, settings.rate_limit_burst) == (100, 200)
     assert (settings.max_in_flight, settings.docs_enabled) == (64, True)
     assert (settings.window_records, settings.window_seconds) == (20, 60)
+    assert settings.otlp_endpoint is None
 
 
 def test_limits_are_read(tmp_path: Path) -> None:
@@ -141,11 +142,13 @@ def test_limits_are_read(tmp_path: Path) -> None:
         "DOCS_ENABLED": "false",
         "WINDOW_RECORDS": "20",
         "WINDOW_SECONDS": "86400",
+        "OTLP_ENDPOINT": " https://collector.example/otlp/ ",
     }
     settings = Settings.from_environment(environment(tmp_path, **changes))
     assert (settings.rate_limit_per_second, settings.rate_limit_burst) == (1_000_000, 1)
     assert (settings.max_in_flight, settings.docs_enabled) == (10, False)
     assert (settings.window_records, settings.window_seconds) == (20, 86_400)
+    assert settings.otlp_endpoint == "https://collector.example/otlp/"
 
 
 @pytest.mark.parametrize(
@@ -165,6 +168,14 @@ def test_limits_are_read(tmp_path: Path) -> None:
         ),
         *(("WINDOW_RECORDS", value) for value in ("19", "1", "0", "1000001", "2e1")),
         *(("WINDOW_SECONDS", value) for value in ("0", "86401", "0.5")),
+        *(
+            ("OTLP_ENDPOINT", value)
+            for value in (
+                *("collector:4318", "ftp://collector", "http://", "http://:4318", "http://c:0"),
+                *("http://c:99999", "http://me:secret@c:4318", "http://c/?a=1", "http://c/#a"),
+                *("http://c\n:4318", "http://[c:4318"),
+            )
+        ),
         *(("DOCS_ENABLED", value) for value in ("yes", "1", "True", "off")),
         ("PORT", "65536"),
         ("PORT", "-1"),
@@ -174,5 +185,6 @@ def test_limits_are_read(tmp_path: Path) -> None:
 def test_a_wrong_setting_is_named(tmp_path: Path, name: str, value: str) -> None:
     with pytest.raises(SettingsError, match=f"^{name}: ") as raised:
         Settings.from_environment(environment(tmp_path, **{name: value}))
+    assert "secret" not in str(raised.value)
     if name == "API_KEY_SHA256":
         assert value not in str(raised.value)

@@ -40,7 +40,7 @@ def new_tally(service: Service) -> Tally:
 
 
 def samples(metrics: Metrics) -> dict[str, float]:
-    lines = [line.rsplit(" ", 1) for line in metrics.text("ok").decode().splitlines()]
+    lines = [line.rsplit(" ", 1) for line in metrics.text().decode().splitlines()]
     return {name: float(value) for name, value in lines if not name.startswith("#")}
 
 

@@ -261,6 +261,39 @@ def test_the_api_may_ask_an_issuer_and_nobody_inside_the_network() -> None:
     assert not any(ipaddress.ip_address("20.190.128.1") in each for each in inside)
 
 
+@pytest.mark.parametrize(
+    ("address", "namespace", "port"),
+    [
+        ("http://collector.monitoring.svc:4318", "monitoring", 4318),
+        ("https://otel.obs-1.svc.cluster.local:443/otlp", "obs-1", 443),
+        ("https://collector.example", None, 443),
+        ("https://svc.example/a.b.svc:1", None, 443),
+    ],
+)
+def test_the_api_may_reach_its_collector_and_no_other(
+    address: str, namespace: str | None, port: int
+) -> None:
+    sending = objects(run(replace(ARGS, collector=address)))
+    policy = sending.pop("api-policy-to-collector")
+    assert sending.keys() == objects(run()).keys()
+    validate(policy)
+    spec = policy["spec"]
+    assert spec["policyTypes"] == ["Egress"]
+    api = sending["api-release-deployment"]["spec"]["template"]["metadata"]["labels"]
+    smoke = sending["api-release-smoke-test"]["spec"]["template"]["metadata"]["labels"]
+    assert spec["podSelector"]["matchLabels"].items() <= api.items()
+    assert not spec["podSelector"]["matchLabels"].items() <= smoke.items()
+    _, way = spec["egress"]
+    assert way["ports"] == [{"protocol": "TCP", "port": port}]
+    (to,) = way["to"]
+    if namespace is None:
+        assert to["ipBlock"]["cidr"] == "0.0.0.0/0"
+        assert "10.0.0.0/8" in to["ipBlock"]["except"]
+    else:
+        names = {"kubernetes.io/metadata.name": namespace}
+        assert to == {"namespaceSelector": {"matchLabels": names}}
+
+
 def test_services_reach_the_api_and_not_the_smoke_test(
     manifests: dict[str, dict[str, Any]],
 ) -> None:

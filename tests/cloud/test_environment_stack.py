@@ -265,6 +265,14 @@ def test_tokens_of_entra_need_a_way_to_its_keys() -> None:
     assert "api-policy-to-issuer" in waits_for(program, "api-release-deployment")
 
 
+def test_a_collector_needs_a_way_to_it(stack: str) -> None:
+    address = "http://collector.monitoring.svc:4318"
+    program = compose(stack, {"otlpEndpoint": address})
+    assert program["api-release-settings"].inputs["data"]["OTLP_ENDPOINT"] == address
+    assert "api-policy-to-collector" in waits_for(program, "api-release-deployment")
+    assert "api-policy-to-collector" not in {each.name for each in compose(stack).resources}
+
+
 @pytest.mark.parametrize("unknown", [False, True])
 def test_no_secret_is_in_clear(stack: str, unknown: bool) -> None:
     program = compose(stack, unknown=unknown)

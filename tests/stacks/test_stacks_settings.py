@@ -79,6 +79,7 @@ def test_the_defaults_are_valid_settings(config: dict[str, str]) -> None:
         window_records=20,
         window_seconds=60,
         api_docs=True,
+        otlp_endpoint="",
     )
 
 
@@ -181,6 +182,7 @@ def test_the_process_takes_what_every_stack_tells_it(tmp_path: Path) -> None:
         "windowRecords": "50",
         "windowSeconds": "10",
         "apiDocs": "false",
+        "otlpEndpoint": "http://collector.monitoring.svc:4318",
     }
     for stack in ("local", "staging"):
         told = read(stack, CONFIG[stack], **changes).api_environment
@@ -191,6 +193,7 @@ def test_the_process_takes_what_every_stack_tells_it(tmp_path: Path) -> None:
         assert (found.rate_limit_per_second, found.rate_limit_burst) == (7, 8)
         assert (found.max_in_flight, found.docs_enabled) == (9, False)
         assert (found.window_records, found.window_seconds) == (50, 10)
+        assert found.otlp_endpoint == "http://collector.monitoring.svc:4318"
 
 
 def test_the_process_has_the_same_defaults(config: dict[str, str], tmp_path: Path) -> None:
@@ -262,6 +265,14 @@ CLOUD_WRONG: list[tuple[str, str | None, str]] = [
     ("maxInFlight", "10001", WHOLE + "1 to 10000"),
     ("windowRecords", "19", WHOLE + "20 to 1000000"),
     ("windowSeconds", "0", WHOLE + "1 to 86400"),
+    *(
+        ("otlpEndpoint", value, "must be http://SERVICE.NAMESPACE.svc:PORT in the cluster")
+        for value in (
+            *("collector:4318", "http://collector.example", "http://collector.monitoring.svc"),
+            *("https://collector.example:4318", "https://me:secret@collector.example", "https://c"),
+            *("http://127.0.0.1", "https://collector.example/?key=1", "http://10.0.0.4:4318"),
+        )
+    ),
     *(("apiDocs", value, "must be true or false") for value in ("on", "", None)),
     ("releaseReason", "two\nlines", "must be at most 300 characters on one line"),
 ]

@@ -1,0 +1,139 @@
+"""The metrics as OpenTelemetry has them, sent to a collector once a minute (OTLP over HTTP).
+
+They are those of `/metrics`, by the same names and from the same counts, and always count from the
+process's begin: what did not arrive is in what arrives next. No request waits for it.
+"""
+
+# The exporter's types are partial (opentelemetry 1.45.2, 2026-11).
+# pyright: reportUnknownMemberType=false, reportUnknownArgumentType=false
+
+import asyncio
+import contextlib
+import time
+import uuid
+from collections.abc import Callable, Iterable
+from itertools import groupby, pairwise
+
+from opentelemetry.exporter.otlp.proto.http import Compression
+from opentelemetry.exporter.otlp.proto.http.metric_exporter import OTLPMetricExporter
+from opentelemetry.sdk.metrics.export import (
+    AggregationTemporality,
+    Gauge,
+    Histogram,
+    HistogramDataPoint,
+    Metric,
+    MetricsData,
+    NumberDataPoint,
+    ResourceMetrics,
+    ScopeMetrics,
+    Sum,
+)
+from opentelemetry.sdk.resources import Resource
+from opentelemetry.sdk.util.instrumentation import InstrumentationScope
+from prometheus_client.metrics_core import Metric as Family
+from prometheus_client.samples import Sample
+
+from app.log import describe, emit
+
+__all__ = ["Exporter", "converted"]
+
+_SECONDS = 60.0
+_TIMEOUT_SECONDS = 2.0
+"""A collector is near or it is not there, and a process that is stopped waits for it once more."""
+
+
+class Exporter:
+    """Sends what `read` returns to the collector at `endpoint`; `release` is the version served.
+
+    `endpoint` is the collector's base address, to which OTLP's own path is added.
+    """
+
+    def __init__(self, endpoint: str, release: str, read: Callable[[], Iterable[Family]]) -> None:
+        self._read = read
+        self._begun = time.time_ns()
+        self._resource = Resource(
+            {
+                "service.name": "employee-attrition",
+                "service.version": release,
+                "service.instance.id": str(uuid.uuid4()),
+            }
+        )
+        self._exporter = OTLPMetricExporter(
+            f"{endpoint.rstrip('/')}/v1/metrics",
+            timeout=_TIMEOUT_SECONDS,
+            compression=Compression.Gzip,
+        )
+        self._stopping = asyncio.Event()
+        self._task: asyncio.Task[None] | None = None
+
+    def start(self) -> None:
+        """Begin to send, in the running event loop."""
+        self._task = asyncio.create_task(self._run())
+
+    async def stop(self) -> None:
+        """Send what there is, and then no more."""
+        self._stopping.set()
+        if self._task:
+            await self._task
+        self._exporter.shutdown()
+
+    async def _run(self) -> None:
+        while not self._stopping.is_set():
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._stopping.wait(), _SECONDS)
+            try:
+                await self._send()
+            except Exception as error:
+                emit("error", **describe(error))
+
+    async def _send(self) -> None:
+        metrics = [converted(family, self._begun, time.time_ns()) for family in self._read()]
+        scope = ScopeMetrics(InstrumentationScope("app"), metrics, schema_url="")
+        data = MetricsData([ResourceMetrics(self._resource, [scope], schema_url="")])
+        # A failure is logged where it happens.
+        await asyncio.to_thread(self._exporter.export, data)
+
+
+def converted(family: Family, begun: int, now: int) -> Metric:
+    """Return a metric of Prometheus as OpenTelemetry's; times are nanoseconds since 1970."""
+    unit = "s" if family.name.endswith("_seconds") else "1"
+    return Metric(family.name, family.documentation, unit, _data(family, begun, now))
+
+
+def _data(family: Family, begun: int, now: int) -> Sum | Gauge | Histogram:
+    if family.type == "histogram":
+        points = [
+            _distribution(labels, list(samples), begun, now)
+            for labels, samples in groupby(family.samples, key=_labels)
+        ]
+        return Histogram(points, AggregationTemporality.CUMULATIVE)
+    numbers = [
+        NumberDataPoint(sample.labels, begun, now, sample.value) for sample in family.samples
+    ]
+    if family.type == "counter":
+        return Sum(numbers, AggregationTemporality.CUMULATIVE, is_monotonic=True)
+    return Gauge(numbers)
+
+
+def _distribution(
+    labels: dict[str, str], samples: list[Sample], begun: int, now: int
+) -> HistogramDataPoint:
+    # As a family has them: the counts up to each bound, the count and the sum of all.
+    *buckets, count, total = samples
+    up_to = [int(sample.value) for sample in buckets]
+    return HistogramDataPoint(
+        attributes=labels,
+        start_time_unix_nano=begun,
+        time_unix_nano=now,
+        count=int(count.value),
+        sum=total.value,
+        bucket_counts=[after - before for before, after in pairwise([0, *up_to])],
+        explicit_bounds=[float(sample.labels["le"]) for sample in buckets[:-1]],
+        # Nobody keeps them, and OpenTelemetry's form has them optional, if not its class.
+        min=None,  # pyright: ignore[reportArgumentType]
+        max=None,  # pyright: ignore[reportArgumentType]
+    )
+
+
+def _labels(sample: Sample) -> dict[str, str]:
+    return {name: value for name, value in sample.labels.items() if name != "le"}
