@@ -14,6 +14,7 @@ from pulumi.dynamic import (
     CheckResult,
     CreateResult,
     DiffResult,
+    ReadResult,
     Resource,
     UpdateResult,
 )
@@ -83,6 +84,18 @@ class ModelStageProvider(CredentialProvider):
         """Move the alias, as `create` does."""
         return UpdateResult(outs=self._move(news))
 
+    def read(self, id_: str, props: dict[str, Any]) -> ReadResult:
+        """Look where the alias points now: a refresh shows who moved it by hand.
+
+        Raises:
+            RegistryError: the registry does not answer.
+        """
+        version = Registry(_address(props), self.credentials).version_at(props["stage"])
+        if not version:
+            # In the engine's terms: this resource is gone, and the next `up` makes it anew.
+            return ReadResult("", {})
+        return ReadResult(id_, {**props, "version": version})
+
     def delete(self, _id: str, props: dict[str, Any]) -> None:
         """Remove the alias if it still points where this resource put it."""
         registry = Registry(_address(props), self.credentials)
@@ -91,10 +104,9 @@ class ModelStageProvider(CredentialProvider):
     def _move(self, props: dict[str, Any]) -> dict[str, Any]:
         registry = Registry(props["registry"], self.credentials)
         stage, version = props["stage"], props["version"]
-        before = registry.at_stage(stage)
         # A repeat after an interrupted run finds the alias moved: there is no move to note then,
         # and no previous version.
-        previous = before.version if before else ""
+        previous = registry.version_at(stage)
         moves = previous != version
         entry = _entry(previous, version, props["reason"]) if moves else None
         registry.move_stage(stage, version, props["evidence"], entry)

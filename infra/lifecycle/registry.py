@@ -105,10 +105,23 @@ class Registry:
         return None
 
     def at_stage(self, stage: str) -> Release | None:
-        """Look up the release that the stage's alias points to, if it points to one."""
+        """Look up the release that the stage's alias points to, if it points anywhere."""
+        found = self._pointed_at(stage)
+        try:
+            return None if found is None else _release(found)
+        except RegistryError as error:
+            remedy = f"point the alias {stage!r} at a release, or take it away"
+            raise RegistryError(f"{error}; {remedy}") from error
+
+    def version_at(self, stage: str) -> str:
+        """Name the version that the stage's alias points to, a release or not; empty for none."""
+        found = self._pointed_at(stage)
+        return "" if found is None else str(found.version)
+
+    def _pointed_at(self, stage: str) -> "ModelVersion | None":
         with self._asking(f"alias {stage}"):
             try:
-                return _release(self._client.get_model_version_by_alias(self._model, stage))
+                return self._client.get_model_version_by_alias(self._model, stage)
             except Exception as error:
                 if is_missing(error):
                     return None
@@ -149,8 +162,7 @@ class Registry:
 
     def clear_stage(self, stage: str, version: str) -> None:
         """Remove the stage's alias if it points at `version`; anything else is not ours."""
-        current = self.at_stage(stage)
-        if current is not None and current.version == version:
+        if self.version_at(stage) == version:
             with self._asking(f"alias {stage}"):
                 self._client.delete_registered_model_alias(self._model, stage)
 

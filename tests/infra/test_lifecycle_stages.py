@@ -14,7 +14,7 @@ from pulumi.output import Unknown
 from infra.lifecycle.errors import GateError, RegistryError
 from infra.lifecycle.gates import Gate
 from infra.lifecycle.model_stage import ModelStage, ModelStageArgs, ModelStageProvider
-from infra.lifecycle.registry import RegistryAddress
+from infra.lifecycle.registry import Registry, RegistryAddress
 from infra.lifecycle.release_gate import ReleaseGate, ReleaseGateArgs, ReleaseGateProvider
 from tests.recorder import record
 
@@ -474,6 +474,56 @@ def test_moving_again_after_an_interrupted_run_does_no_harm(store: Store) -> Non
         assert outs["previous_version"] == previous
         assert [(note["from"], note["to"]) for note in notes(store, second)] == [(first, second)]
     assert store.stages() == {"local": second}
+
+
+def test_a_refresh_finds_where_the_alias_is_and_the_next_up_moves_it_back(store: Store) -> None:
+    first, second = store.add("f1"), store.add("f2")
+    provider = ModelStageProvider()
+    made = provider.create(stage(store, second))
+    assert made.outs is not None
+    seen = provider.read(made.id, made.outs)
+    assert (seen.id, seen.outs) == (made.id, made.outs)
+    store.point("local", first)
+    seen = provider.read(made.id, made.outs)
+    assert (seen.id, seen.outs) == (made.id, {**made.outs, "version": first})
+    assert seen.outs is not None
+    assert provider.diff(made.id, seen.outs, stage(store, second)).changes
+    provider.update(made.id, seen.outs, stage(store, second))
+    assert store.stages() == {"local": second}
+
+
+def test_an_alias_at_what_is_no_release_is_moved_back_and_can_be_removed(store: Store) -> None:
+    version = store.add("f1")
+    provider = ModelStageProvider()
+    made = provider.create(stage(store, version))
+    assert made.outs is not None
+    foreign = str(store.client.create_model_version(MODEL, "file:///nowhere").version)
+    store.point("local", foreign)
+    seen = provider.read(made.id, made.outs)
+    assert seen.outs is not None
+    assert seen.outs == {**made.outs, "version": foreign}
+    with pytest.raises(RegistryError, match=r"not a release of this program.*take it away"):
+        Registry(store.address).at_stage("local")
+    assert provider.update(made.id, seen.outs, stage(store, version)).outs
+    assert store.stages() == {"local": version}
+    store.point("local", foreign)
+    provider.delete(made.id, seen.outs)
+    assert store.stages() == {}
+
+
+def test_a_refresh_finds_that_an_alias_is_gone(store: Store) -> None:
+    version = store.add("f1")
+    made = ModelStageProvider().create(stage(store, version))
+    assert made.outs is not None
+    store.client.delete_registered_model_alias(MODEL, "local")
+    assert ModelStageProvider().read(made.id, made.outs).id == ""
+
+
+def test_a_refresh_says_that_a_registry_does_not_answer(store: Store, tmp_path: Path) -> None:
+    (tmp_path / "other.db").write_text("no database")
+    elsewhere = {**store.address, "tracking_uri": f"sqlite:///{tmp_path}/other.db"}
+    with pytest.raises(RegistryError, match=r"other\.db"):
+        ModelStageProvider().read("id", stage(store, "1", registry=elsewhere))
 
 
 def test_a_move_is_noted_with_who_when_from_to_and_why(store: Store) -> None:

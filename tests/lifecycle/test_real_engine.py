@@ -4,6 +4,7 @@ import json
 import re
 import shutil
 import subprocess
+import sys
 from collections.abc import Generator
 from pathlib import Path
 from typing import Any
@@ -45,6 +46,17 @@ def _pulumi(workspace: Workspace, *arguments: str) -> str:
     )
     assert result.returncode == 0, result.stdout + result.stderr
     return result.stdout
+
+
+def _registry(workspace: Workspace, expression: str) -> str:
+    """Ask the registry, or change it, as a person does who has MLflow."""
+    code = (
+        "from mlflow import MlflowClient; NAME = 'employee-attrition'; "
+        f"print(MlflowClient('{workspace.tracking_uri}').{expression})"
+    )
+    command = [sys.executable, "-c", code]
+    result = subprocess.run(command, capture_output=True, text=True, check=True)
+    return result.stdout.strip()
 
 
 # What each engine makes of its own: names of processes, and the hash of a key made anew.
@@ -100,6 +112,27 @@ def test_pulumi_up_by_hand(workspace: Workspace, both: dict[str, dict[str, Any]]
     printed = _pulumi(workspace, "up", "-s", "local", "--yes", "--non-interactive")
     assert "8 unchanged" in printed
     workspace.configure()
+
+
+def test_a_refresh_finds_an_alias_that_was_moved_by_hand(
+    workspace: Workspace, both: dict[str, dict[str, Any]]
+) -> None:
+    """Taken away, or pointed at another version: the next `up` puts it right."""
+    version = workspace.release()
+    other = _registry(workspace, "create_model_version(NAME, 'file:///nowhere').version")
+    for change, said in (
+        ("delete_registered_model_alias(NAME, 'local')", "1 deleted"),
+        (f"set_registered_model_alias(NAME, 'local', '{other}')", "1 updated"),
+    ):
+        _registry(workspace, change)
+        printed = _pulumi(workspace, "refresh", "-s", "local", "--yes", "--non-interactive")
+        assert said in printed, printed
+        assert "7 unchanged" in printed
+        workspace.up(engine="pulumi")
+        alias = "get_model_version_by_alias(NAME, 'local').version"
+        assert _registry(workspace, alias) == version
+    _registry(workspace, f"delete_model_version(NAME, '{other}')")
+    assert "8 unchanged" in workspace.up(engine="pulumi").stdout
 
 
 def test_a_failing_gate_and_a_switch_under_load(
