@@ -48,7 +48,7 @@ class Predict:
         await admit(self._service, scope)
         report = _reports(scope["query_string"])
         require_ready(self._service)
-        hypothetical = _hypothetical(scope)
+        exchange.hypothetical = _hypothetical(exchange)
         held = make_room(self._service, scope)
         try:
             batch = await self._read(await read_body(scope, receive, self._deadline), report=report)
@@ -72,7 +72,7 @@ class Predict:
         await send({"type": "http.response.start", "status": 200, "headers": headers})
         await send({"type": "http.response.body", "body": body})
         # Nobody has to wait for it.
-        if batch.taken and not hypothetical:
+        if batch.taken and not exchange.hypothetical:
             self._service.tally.add(batch.codes, predictions)
 
     async def _read(self, body: bytes, *, report: bool) -> Batch:
@@ -97,9 +97,9 @@ def require_ready(service: Service) -> None:
         raise ProblemError(503, "the release did not answer its reference records as it should")
 
 
-def _hypothetical(scope: Scope) -> bool:
+def _hypothetical(exchange: Exchange) -> bool:
     """Say whether the records are nobody's, and are to be counted nowhere."""
-    given = scope["state"]["exchange"].headers.get(b"x-hypothetical")
+    given = exchange.headers.get(b"x-hypothetical")
     if given not in (None, b"true", b"false"):
         raise ProblemError(422, "X-Hypothetical: expected true or false")
     return given == b"true"

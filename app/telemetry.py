@@ -75,7 +75,7 @@ class Exchange:
     """One request and its response, watched from outside; endpoints fill in what they know.
 
     `route` is the template of the path, `caller` who asked, as authentication has it; `records` and
-    `outliers` are what was answered.
+    `outliers` are what was answered, of nobody in earnest where it is `hypothetical`.
     """
 
     def __init__(self, service: Service, headers: Headers, receive: Receive, send: Send) -> None:
@@ -87,6 +87,7 @@ class Exchange:
         self.caller: str | None = None
         self.records = 0
         self.outliers = 0
+        self.hypothetical = False
         self._started = time.perf_counter()
         self._service = service
         self._receive = receive
@@ -138,6 +139,7 @@ class Exchange:
                 "duration_ms": round(seconds * 1000, 3),
                 "records": self.records,
                 "outliers": self.outliers,
+                "hypothetical": self.hypothetical,
             }
         )
 

@@ -75,7 +75,7 @@ class WindowLines:
             "window",
             schema=SCHEMA,
             release=self._release,
-            since=self._since.isoformat(timespec="milliseconds"),
+            since=self._since,
             records=self._records,
             counts=self._bins.split(self._counts),
             probabilities=self._probabilities,

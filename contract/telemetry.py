@@ -21,7 +21,8 @@ class RequestLine(TypedDict):
     `caller` is an application's id, or `key:` and the start of its key's sha-256; null where nobody
     was let in. `method` and `route` (the path's template) are null where the API knows no such one;
     `status` is 499 where the client left before an answer, and null where the process was stopped
-    before one. `records` and `outliers` are those of the answer.
+    before one. `records` and `outliers` are those of the answer; `hypothetical` says that they are
+    nobody's, and to be counted nowhere.
     """
 
     time: str
@@ -36,6 +37,7 @@ class RequestLine(TypedDict):
     duration_ms: float
     records: int
     outliers: int
+    hypothetical: bool
 
 
 class WindowLine(TypedDict):

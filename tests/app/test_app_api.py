@@ -228,6 +228,7 @@ def test_one_line_a_request(client: Client, capfd: pytest.CaptureFixture[str]) -
         "status": 200,
         "records": 3,
         "outliers": 0,
+        "hypothetical": False,
     }
 
 

@@ -51,6 +51,15 @@ def test_the_right_release_passes(serving: Process, bundle: Path) -> None:
     assert result == {"records": 5, "tolerance": 1e-9, "release": "7"}
 
 
+def test_a_proof_counts_for_nothing(start: Start, bundle: Path) -> None:
+    process = start("A").wait_ready()
+    assert smoke.main(["--url", process.ask("status")["private_url"], "--bundle", str(bundle)]) == 0
+    connection = process.connect()
+    connection.request("GET", "/drift", headers={"X-API-Key": KEY})
+    assert json.loads(connection.getresponse().read())["records"] == 0
+    connection.close()
+
+
 def test_what_is_wrong_is_said(
     serving: Process,
     bundle: Path,

@@ -26,7 +26,10 @@ from tests.app.app_bundles import record
 from tests.app.app_processes import Process
 
 API = Document(ROOT / "docs" / "api.md")
-JSON_TYPES = {str: "string", int: "integer", float: "number", list: "array", dict: "object"}
+JSON_TYPES = {
+    **{str: "string", int: "integer", float: "number", bool: "boolean"},
+    **{list: "array", dict: "object"},
+}
 
 
 def test_the_limits_are_the_codes(bundle: Path) -> None:

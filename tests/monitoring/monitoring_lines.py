@@ -125,6 +125,7 @@ def request(time: datetime, **changes: Any) -> dict[str, Any]:
         "duration_ms": 1.234,
         "records": 1,
         "outliers": 0,
+        "hypothetical": False,
         **changes,
     }
 

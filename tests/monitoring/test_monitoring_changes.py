@@ -84,6 +84,16 @@ def test_scores_that_shift_are_seen(
     assert sum(row["ReferenceShare"] for row in found) == pytest.approx(1)
 
 
+def test_lines_of_before_say_nothing_of_hypothetical_records_and_count(
+    store: LogStore, now: datetime, ask: Ask
+) -> None:
+    line = request(now - timedelta(hours=1), records=50, outliers=1)
+    del line["hypothetical"]
+    store.add_lines([line], place=PLACE)
+    (row,) = ask("outliers")
+    assert (row["Records"], row["Outliers"]) == (50, 1)
+
+
 def test_planted_outliers_are_counted_against_the_expected_share(
     store: LogStore, fired: Fired, model: Model, features: pd.DataFrame, now: datetime
 ) -> None:

@@ -121,6 +121,16 @@ def test_outliers_are_counted(serve: Serve, features: pd.DataFrame, model: Model
     assert found["Outliers"] > len(planted) / 2
 
 
+def test_what_is_nobodys_is_no_outlier(serve: Serve, features: pd.DataFrame, model: Model) -> None:
+    """What the page tries, and what proves a release: most of its records are odd on purpose."""
+    live = serve()
+    live.answer(odd(features, np.random.default_rng(5)), **{"X-Hypothetical": "true"})
+    live.answer(drawn(features, np.random.default_rng(6)))
+    lines = live.end()
+    assert {line["hypothetical"] for line in lines if line["event"] == "request"} == {True, False}
+    assert not fired(model.reference, "outliers", lines)
+
+
 def test_what_the_caller_does_wrong_is_refused_and_no_alarm(
     serve: Serve, features: pd.DataFrame, model: Model
 ) -> None:
