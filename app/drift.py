@@ -22,6 +22,7 @@ WINDOW_RECORDS = 1_000
 """Records that a window holds at least, once so many have come; the oldest leave it by blocks."""
 
 _BLOCK_RECORDS = 100
+
 Counts = npt.NDArray[np.int64]
 
 

@@ -230,6 +230,7 @@ def _judge(settings: EnvironmentSettings, shared: _Shared) -> ReleaseGate:
             stage=settings.registry_stage,
             version=settings.release_version or trained,
             promote_from=settings.promote_from,
+            image_server=shared.container_registry_server,
             pinned=bool(settings.release_version),
             compared_with=_PRODUCTION,
             gates=settings.gates,

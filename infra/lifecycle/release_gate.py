@@ -32,7 +32,9 @@ class ReleaseGateArgs:
     """Which release would reach which stage, and the gates in between.
 
     `promote_from` is the stage that must have proven the release, with an image by digest, or empty
-    where a release comes from training. An empty `version` means the one that `promote_from` has.
+    where a release comes from training. The image has to be of the container registry
+    `image_server`, if one is named: a proof is a tag, and who may tag may not choose from where a
+    cluster pulls. An empty `version` means the one that `promote_from` has.
     `pinned` says that a person chose this version by config (a rollback): the gates' absolute
     bounds are still judged, a comparison with another release is not, and a proof of the stage
     itself counts as well. `compared_with` is the stage whose release the comparing gates look at.
@@ -42,14 +44,17 @@ class ReleaseGateArgs:
     stage: str
     version: pulumi.Input[str]
     promote_from: str
+    image_server: pulumi.Input[str] = ""
     pinned: bool
     compared_with: str
     gates: Sequence[Gate]
 
 
-_ASKED = ("registry", "stage", "promote_from", "pinned", "compared_with", "gates")
+_ASKED = (
+    *("registry", "stage", "promote_from", "image_server", "pinned", "compared_with", "gates"),
+)
 _FOUND = ("version", "bundle_sha256", "metrics", "image", "verdicts")
-_IMAGE = re.compile(r"[^\s@/]+/[^\s@]+@sha256:[0-9a-f]{64}")
+_IMAGE = re.compile(r"(?P<server>[^\s@/]+)/[^\s@]+@sha256:[0-9a-f]{64}")
 """Server, repository and digest: what a cluster pulls, and nobody can change."""
 
 
@@ -192,7 +197,8 @@ def _image(registry: Registry, props: Mapping[str, Any], version: str) -> str:
     """Find the image that was proven; a pinned release comes back with the stage's own."""
     for stage in _provers(props):
         image = str(registry.proof(version, stage).get("image", ""))
-        if _IMAGE.fullmatch(image):
+        found = _IMAGE.fullmatch(image)
+        if found and props["image_server"] in ("", found["server"]):
             return image
     return ""
 
@@ -204,10 +210,11 @@ def _provers(props: Mapping[str, Any]) -> list[str]:
 
 def _unproven(props: Mapping[str, Any], version: str) -> str:
     before, tags = props["promote_from"], (f"`{TAG_PROVEN}{stage}`" for stage in _provers(props))
+    image = f"image of {server}" if (server := props["image_server"]) else "image"
     return (
         f"release {version} of {props['registry']['model_name']!r} may not reach the stage "
-        f"{props['stage']!r}: it has no {' or '.join(tags)} with an image by digest. Have {before} "
-        f"prove it (`pulumi config set releaseVersion {version} -s {before}`, then "
+        f"{props['stage']!r}: it has no {' or '.join(tags)} with an {image} by digest. Have "
+        f"{before} prove it (`pulumi config set releaseVersion {version} -s {before}`, then "
         f"`pulumi up -s {before}`), or choose a release that was proven"
     )
 
@@ -234,6 +241,7 @@ class ReleaseGate(Resource, module="lifecycle", name="ReleaseGate"):
             # Left out where it is to be found: it is an output then, and not known before.
             "version": None if args.version == "" else args.version,
             "promote_from": args.promote_from,
+            "image_server": args.image_server,
             "pinned": args.pinned,
             "compared_with": args.compared_with,
             "gates": [_bounds(gate) for gate in args.gates],

@@ -135,6 +135,7 @@ def test_production_builds_nothing_and_runs_what_the_gate_found() -> None:
     assert not program.of_type("Image")
     assert "version" not in program["gate"].inputs or program["gate"].inputs["version"] == ""
     assert program["gate"].inputs["promote_from"] == "staging"
+    assert IMAGE.startswith(program["gate"].inputs["image_server"] + "/")
     (container,) = program["api-release-deployment"].inputs["spec"]["template"]["spec"][
         "containers"
     ]

@@ -28,6 +28,7 @@ def gate(store: Store, version: str, *gates: dict[str, Any]) -> dict[str, Any]:
         "stage": "local",
         "version": version,
         "promote_from": "",
+        "image_server": "",
         "pinned": False,
         "compared_with": "local",
         "gates": list(gates),

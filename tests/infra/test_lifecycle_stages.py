@@ -30,6 +30,7 @@ def gate(store: Store, version: object, **changes: Any) -> dict[str, Any]:
         "stage": "local",
         "version": version,
         "promote_from": "",
+        "image_server": "",
         "pinned": False,
         "compared_with": "local",
         "gates": GATES,
@@ -331,6 +332,24 @@ def test_a_release_without_a_proven_image_is_refused(
     )
 
 
+@pytest.mark.parametrize("version", ["", "1"], ids=["promoted", "pinned"])
+@pytest.mark.parametrize("server", ["another.azurecr.io", "hr.azurecr.io.another.example", "hr"])
+def test_a_proof_with_an_image_of_another_registry_is_none(
+    store: Store, version: str, server: str
+) -> None:
+    """Who may tag a version writes such a proof: it would choose what production runs."""
+    found = store.add()
+    store.point("staging", found)
+    for stage in ("staging", "production"):
+        store.prove(found, stage, IMAGE.replace("hr.azurecr.io", server))
+    inputs = checked(promoting(store, version, image_server="hr.azurecr.io"))
+    assert inputs["image"] == ""
+    with pytest.raises(GateError, match=r"with an image of hr\.azurecr\.io by digest"):
+        created(inputs)
+    store.prove(found, "staging", IMAGE)
+    assert created(promoting(store, version, image_server="hr.azurecr.io"))["image"] == IMAGE
+
+
 def test_a_proof_of_the_stage_itself_counts_for_a_pin_only(store: Store) -> None:
     version = store.add()
     store.point("staging", version)
@@ -416,6 +435,7 @@ def test_a_gate_that_chooses_its_release_leaves_the_version_open(store: Store) -
         "stage": "production",
         "version": "3",
         "promote_from": "staging",
+        "image_server": "",
         "pinned": False,
         "compared_with": "production",
         "gates": [{"metric": "auc", "at_least": 0.8}],

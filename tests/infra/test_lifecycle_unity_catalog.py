@@ -233,6 +233,7 @@ def gate(catalog: UnityCatalog, stage: str, **changes: Any) -> dict[str, Any]:
         "registry": catalog.address,
         "stage": stage,
         "promote_from": "staging" if stage == "production" else "",
+        "image_server": "",
         "pinned": False,
         "compared_with": "production",
         "gates": [{"metric": "cv_roc_auc", "at_least": 0.8, "max_drop": 0.02}],

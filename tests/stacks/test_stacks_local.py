@@ -101,6 +101,7 @@ def test_the_gate_judges_the_release_that_was_just_trained(program: Recorder, fo
         "stage": "local",
         "version": "3",
         "promote_from": "",
+        "image_server": "",
         "pinned": False,
         "compared_with": "local",
         "gates": [
