@@ -61,6 +61,8 @@ def run(
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, server.stop)
     asyncio.run(_serve(server, private))
+    # Requests that were cut short have written theirs by now.
+    service.journal.write()
 
 
 async def _serve(server: "_Server", private: socket.socket) -> None:
@@ -118,7 +120,6 @@ class _Server(uvicorn.Server):
             await self._handover.stop()
         await super().shutdown(sockets)
         self._service.tally.close()
-        self._service.journal.write()
         if self._exporter:
             await self._exporter.stop()
 

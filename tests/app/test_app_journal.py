@@ -4,7 +4,7 @@ import asyncio
 import json
 
 import pytest
-from app_processes import Start
+from app_processes import JSON, KEY, Start
 
 from app.journal import Journal
 
@@ -56,3 +56,18 @@ def test_a_process_that_is_stopped_writes_all_of_its_lines(start: Start) -> None
     lines = [json.loads(line) for line in process.log.read_text().splitlines()]
     assert len([line for line in lines if line["event"] == "request"]) >= asked + 50
     connection.close()
+
+
+def test_a_request_that_the_stop_cuts_short_has_its_line(start: Start) -> None:
+    process = start("A").wait_ready()
+    connection = process.connect()
+    connection.putrequest("POST", "/predict")
+    for name, value in {**JSON, "X-API-Key": KEY, "Content-Length": "1000"}.items():
+        connection.putheader(name, value)
+    connection.endheaders()
+    assert process.ask("status")["ready"]
+    assert process.terminate() == 0
+    connection.close()
+    lines = [json.loads(line) for line in process.log.read_text().splitlines()]
+    (cut,) = [line for line in lines if line.get("route") == "/predict"]
+    assert cut["status"] is None
