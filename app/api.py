@@ -152,8 +152,7 @@ async def _ready(service: _Service) -> JSONResponse:
 @_health.get("/metrics", response_class=PlainTextResponse)
 async def _metrics(service: _Service) -> Response:
     """Return counts and durations in Prometheus's text format."""
-    service.tally.report()
-    return Response(service.metrics.text(), headers={"Content-Type": CONTENT_TYPE})
+    return Response(service.settled_metrics().text(), headers={"Content-Type": CONTENT_TYPE})
 
 
 def _json(content: Mapping[str, object]) -> Response:

@@ -6,7 +6,7 @@ calls for each, several times a request.
 
 from bisect import bisect_left
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import accumulate
 
 from prometheus_client import CollectorRegistry
@@ -19,7 +19,6 @@ from prometheus_client.metrics_core import (
 )
 from prometheus_client.registry import Collector
 
-from contract.answers import Prediction
 from contract.classifier import Decision
 from contract.drift import Status
 
@@ -55,13 +54,14 @@ class Metrics(Collector):
         self._requests[route, status] += 1
         self._seconds[route].observe(seconds)
 
-    def answers(self, records: Iterable[int], predictions: Iterable[Prediction]) -> None:
+    def answers(
+        self, records: Iterable[int], decisions: Mapping[Decision, int], outliers: int
+    ) -> None:
         """Count the answers to requests of so many `records` each, and what they say."""
         for each in records:
             self._records.observe(each)
-        for prediction in predictions:
-            self._decisions[prediction["decision"]] += 1
-            self._outliers += prediction["outlier"]["is_outlier"]
+        self._decisions.update(decisions)
+        self._outliers += outliers
 
     def text(self) -> bytes:
         """Write all in Prometheus's text format."""

@@ -17,7 +17,7 @@ import numpy as np
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from app.models import MAX_RECORDS, RecordError, batch_errors, record_errors, record_model
-from app.scoring import AnyCodes, Codes, Value, encode
+from app.scoring import CATEGORY_CODES, AnyCodes, Codes, Value, encode
 from contract.employee import FIELD_NAMES, FIELDS, IGNORED, Category, Field, Integer
 
 __all__ = ["Batch", "InvalidRecordsError", "MalformedError", "RecordReader"]
@@ -71,7 +71,8 @@ class RecordReader:
         self._optional = [at for at, slot in enumerate(slots) if slot[0] not in needed]
         self._decoder = msgspec.json.Decoder(list[self._slots])
         self._places = [
-            _places(field) if field.name in needed else _NotNeeded() for field in FIELDS
+            places if name in needed else _NotNeeded()
+            for name, places in zip(FIELD_NAMES, CATEGORY_CODES, strict=True)
         ]
 
     def long_way(self, body: bytes) -> Batch:
@@ -202,9 +203,3 @@ def _slot(field: Field) -> Any:
         case Category():
             literal: Any = Literal
             return literal[field.categories]
-
-
-def _places(field: Field) -> dict[str, int] | None:
-    if isinstance(field, Integer):
-        return None
-    return {category: place for place, category in enumerate(field.categories)}

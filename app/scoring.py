@@ -19,6 +19,7 @@ from contract.outliers import STRIKING_FIELDS, STRIKING_SHARE
 from contract.rules import RULES
 
 __all__ = [
+    "CATEGORY_CODES",
     "AnyCodes",
     "Classifier",
     "Codes",
@@ -41,12 +42,14 @@ AnyCodes = Codes | list[int]
 
 _Floats = npt.NDArray[np.float64]
 
-_PLACES: tuple[Mapping[str, int] | None, ...] = tuple(
+CATEGORY_CODES: tuple[Mapping[str, int] | None, ...] = tuple(
     {category: place for place, category in enumerate(field.categories)}
     if isinstance(field, Category)
     else None
     for field in FIELDS
 )
+"""By field, in the contract's order: each category's code; None where a number is its own."""
+
 _AT_ONCE = 256
 """Records: more at a time take more memory than a processor keeps at hand, and no less time."""
 
@@ -169,7 +172,7 @@ def encode(records: Sequence[Mapping[str, Value]]) -> Codes:
             0 if (value := record.get(name)) is None else value if places is None else places[value]  # pyright: ignore[reportArgumentType] a legal record's category is text
             for record in records
         ]
-        for name, places in zip(FIELD_NAMES, _PLACES, strict=True)
+        for name, places in zip(FIELD_NAMES, CATEGORY_CODES, strict=True)
     ]
     return np.array(rows, dtype=np.int64)
 

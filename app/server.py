@@ -148,7 +148,9 @@ def _exporter(service: Service) -> "Exporter | None":
     # Imported where it is needed: most processes send to nobody.
     from app.otlp import Exporter
 
-    return Exporter(endpoint, service.settings.release_version, service.read_metrics)
+    return Exporter(
+        endpoint, service.settings.release_version, lambda: service.settled_metrics().collect()
+    )
 
 
 def _url(listening: socket.socket) -> str:

@@ -1,10 +1,7 @@
 """What one process serves: a verified release, what is counted of its answers, and its state."""
 
 import time
-from collections.abc import Iterable
 from dataclasses import dataclass
-
-from prometheus_client.metrics_core import Metric
 
 from app.auth import Authenticator
 from app.journal import Journal
@@ -77,10 +74,10 @@ class Service:
             in_flight=InFlight(settings.max_in_flight, _BODIES_BYTES),
         )
 
-    def read_metrics(self) -> Iterable[Metric]:
-        """Return the metrics as they are now."""
+    def settled_metrics(self) -> Metrics:
+        """Return the metrics, with all in them that was answered until now."""
         self.tally.report()
-        return self.metrics.collect()
+        return self.metrics
 
     def score(self, codes: AnyCodes) -> list[Prediction]:
         """Answer for records, in their order."""

@@ -5,6 +5,7 @@ answers are kept until there are enough of them, until somebody asks, or for a s
 """
 
 import math
+from collections import Counter
 from collections.abc import Callable, Sequence
 
 import numpy as np
@@ -15,6 +16,7 @@ from app.metrics import Metrics
 from app.scoring import AnyCodes, Codes
 from app.windows import WindowLines
 from contract.answers import Prediction
+from contract.classifier import Decision
 
 __all__ = ["Tally"]
 
@@ -56,8 +58,10 @@ class Tally:
             self._codes, self._predictions = [], []
             counts = self._bins.count(_joined(codes))
             self._window.add(counts, len(predictions))
-            self._lines.add(counts, predictions)
-            self._metrics.answers([_records(each) for each in codes], predictions)
+            decisions: Counter[Decision] = Counter([each["decision"] for each in predictions])
+            outliers = sum([each["outlier"]["is_outlier"] for each in predictions])
+            self._lines.add(counts, predictions, decisions, outliers)
+            self._metrics.answers([_records(each) for each in codes], decisions, outliers)
         self._lines.write_if_due()
 
     def close(self) -> None:

@@ -5,7 +5,7 @@ are that person's record, so that fewer are never written, not even when the pro
 are disjoint: they can be summed, over time and over replicas.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 
 import numpy as np
@@ -13,6 +13,7 @@ import numpy as np
 from app.drift import Bins, Counts
 from app.log import emit
 from contract.answers import Prediction
+from contract.classifier import Decision
 from contract.telemetry import MINIMUM_RECORDS, SCHEMA
 
 __all__ = ["WindowLines"]
@@ -48,16 +49,22 @@ class WindowLines:
         if not self._records:
             self._since, self._begun = datetime.now(UTC), self._clock()
 
-    def add(self, counts: Counts, predictions: Sequence[Prediction]) -> None:
-        """Take records in: their counts, and the answers to them."""
+    def add(
+        self,
+        counts: Counts,
+        predictions: Sequence[Prediction],
+        decisions: Mapping[Decision, int],
+        outliers: int,
+    ) -> None:
+        """Take records in: their counts, the answers to them, and what is counted of these."""
         self._counts += counts
         self._records += len(predictions)
         for prediction in predictions:
             tenth = int(prediction["attrition_probability"] * _TENTHS)
             self._probabilities[min(tenth, _TENTHS - 1)] += 1
-            self._outliers += prediction["outlier"]["is_outlier"]
-            self._referred += prediction["decision"] == "refer"
-            self._at_risk += prediction["decision"] == "at_risk"
+        self._outliers += outliers
+        self._referred += decisions.get("refer", 0)
+        self._at_risk += decisions.get("at_risk", 0)
 
     def write_if_due(self) -> None:
         """Write the line if there are enough records and the time is up."""

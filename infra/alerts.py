@@ -13,7 +13,7 @@ import pulumi
 from pulumi_azure_native import applicationinsights, monitor, operationalinsights
 
 from infra.role_assignment import ResourceIdError
-from monitoring.queries import QUERIES, Bounds, Place, Span, fill
+from monitoring.queries import QUERIES, Bounds, Place, Span
 from monitoring.reference import Reference
 from monitoring.rules import ONLY_ALARMS, RULES, Rule
 from monitoring.workbook import WorkbookFacts, workbook
@@ -113,7 +113,7 @@ class Alerts(pulumi.ComponentResource):
                 saved_search_id=args.search_names[query],
                 category=f"Employee retention, {args.environment}",
                 display_name=f"{query.title()} ({args.environment})",
-                query=self._with_facts(lambda facts: _filled(facts, query, _SEARCH_SPAN)),
+                query=self._with_facts(lambda facts: facts.filled(query, _SEARCH_SPAN)),
                 version=2,
             ),
             opts=pulumi.ResourceOptions(
@@ -127,7 +127,7 @@ class Alerts(pulumi.ComponentResource):
     def _create_rule(self, rule: Rule, group: monitor.ActionGroup) -> None:
         args = self._args
         condition = monitor.ConditionArgs(
-            query=self._with_facts(lambda facts: _alarms(facts, rule)),
+            query=self._with_facts(lambda facts: facts.filled(rule.query, rule.span) + ONLY_ALARMS),
             time_aggregation="Count",
             operator="GreaterThan",
             threshold=0,
@@ -209,14 +209,6 @@ def workspace_of(id_: str) -> tuple[str, str]:
     if not found:
         raise ResourceIdError(f"{id_!r} is not the ARM id of a Log Analytics workspace")
     return found[1], found[2]
-
-
-def _filled(facts: WorkbookFacts, query: str, span: Span) -> str:
-    return fill(query, place=facts.place, reference=facts.reference, bounds=facts.bounds, span=span)
-
-
-def _alarms(facts: WorkbookFacts, rule: Rule) -> str:
-    return _filled(facts, rule.query, rule.span) + ONLY_ALARMS
 
 
 def _iso(minutes: int) -> str:

@@ -6,7 +6,7 @@ chart for each field. Every item runs a query of `queries/`; nothing is a table 
 """
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from monitoring.queries import Bounds, Place, Span, fill
@@ -36,6 +36,12 @@ class WorkbookFacts:
     place: Place
     reference: Reference
     bounds: Bounds
+
+    def filled(self, query: str, span: Span) -> str:
+        """Return the text of `query` about them; raise as `fill` does."""
+        return fill(
+            query, place=self.place, reference=self.reference, bounds=self.bounds, span=span
+        )
 
 
 def workbook(facts: WorkbookFacts) -> str:
@@ -152,12 +158,7 @@ def _answers(facts: WorkbookFacts) -> list[dict[str, Any]]:
 
 def _field(facts: WorkbookFacts, name: str) -> dict[str, Any]:
     """Draw one field; its query carries its own counts and no others."""
-    alone = WorkbookFacts(
-        log_workspace_id=facts.log_workspace_id,
-        place=facts.place,
-        reference=facts.reference.only(name),
-        bounds=facts.bounds,
-    )
+    alone = replace(facts, reference=facts.reference.only(name))
     return _item(
         *(alone, f"drift-{name}", name, "drift", "| project Time, Psi, Limit\n"),
         span=_WEEKS,
@@ -184,16 +185,13 @@ def _item(
     **content: Any,
 ) -> dict[str, Any]:
     """Make an item that runs `query` followed by `end`; `width` is in percent of the page."""
-    asked = fill(
-        query, place=facts.place, reference=facts.reference, bounds=facts.bounds, span=span
-    )
     return {
         "type": 3,
         "name": name,
         "customWidth": f"{width}",
         "content": {
             "version": "KqlItem/1.0",
-            "query": asked + end,
+            "query": facts.filled(query, span) + end,
             "size": size,
             "title": title,
             "timeContext": {"durationMs": span.minutes * 60_000},

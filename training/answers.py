@@ -44,7 +44,7 @@ class Answerer:
         return log_odds(self.classifier, records)
 
     def answer(self, records: pd.DataFrame) -> list[Prediction]:
-        """Prediction for `n_rows` x 30, in their order.
+        """Answer for `n_rows` x 30, in their order.
 
         Raises:
             DatasetError: a record is not legal.

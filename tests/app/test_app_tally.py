@@ -7,6 +7,7 @@ from typing import Any
 import pandas as pd
 import pytest
 from app_bundles import REFERENCES, record
+from app_clock import Clock
 
 from app.compiling_detectors import compile_drift
 from app.metrics import Metrics
@@ -18,13 +19,6 @@ from training.dataset import load
 from training.drift import DriftDetector
 
 ROWS = [record(**changes) for changes in REFERENCES] * 4
-
-
-class Clock:
-    now = 0.0
-
-    def __call__(self) -> float:
-        return self.now
 
 
 def alone(row: dict[str, Any]) -> list[int]:

@@ -6,19 +6,13 @@ from typing import Any
 
 import pytest
 from app_bundles import REFERENCES, record
+from app_clock import Clock
 
 from app.scoring import encode
 from app.service import Service
 from app.tally import Tally
 from app.windows import WindowLines
 from contract.telemetry import MINIMUM_RECORDS
-
-
-class Clock:
-    now = 0.0
-
-    def __call__(self) -> float:
-        return self.now
 
 
 @pytest.fixture
@@ -91,9 +85,9 @@ def test_fewer_than_the_least_are_never_written(
     service.tally.close()
     assert lines(capfd) == []
     eager = WindowLines(service.release.drift, "7", records=1, seconds=0, clock=clock)
-    eager.add(service.release.drift.count(encode([record()])), service.score(encode([record()])))
-    eager.write_if_due()
-    eager.write()
+    service.tally = Tally(service.release.drift, eager, service.metrics, clock)
+    answer(service, record())
+    service.tally.close()
     assert lines(capfd) == []
 
 
