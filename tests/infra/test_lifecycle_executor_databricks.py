@@ -5,7 +5,6 @@ The API stands in here, for states that no service can be brought into at will;
 """
 
 import re
-import time
 from types import SimpleNamespace
 from typing import Any
 
@@ -369,11 +368,9 @@ def test_a_long_outage_ends_the_wait_and_not_the_run(monkeypatch: pytest.MonkeyP
 
 
 def test_a_refusal_ends_the_wait_at_once() -> None:
-    jobs = FakeJobs([moment(RUNNING), PermissionDenied("no access")])
-    began = time.monotonic()
+    jobs = FakeJobs([moment(RUNNING), PermissionDenied("no access"), moment(DONE)])
     with pytest.raises(WorkspaceError, match=rf"job {JOB}, run {FIRST_RUN} .*: no access"):
         run(jobs)
-    assert time.monotonic() - began < 5
 
 
 @pytest.mark.parametrize("call", ["list_runs", "run_now"])
