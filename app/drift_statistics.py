@@ -39,7 +39,7 @@ _Floats = npt.NDArray[np.float64]
 
 
 class FeatureDrift(TypedDict):
-    """One field's comparison, as `training.drift.FeatureDrift`."""
+    """One field's comparison, as `training.drift.detector.FeatureDrift`."""
 
     feature: str
     test: Literal["ks", "chi_squared"]
@@ -116,7 +116,7 @@ def _compare(reference: Reference, window: Sequence[int]) -> FeatureDrift:
 
 
 def _kolmogorov_smirnov(before: _Floats, now: _Floats, statistic: float) -> float:
-    """Return the smaller of two bounds of the p-value; `training.drift_counts` says why."""
+    """Return the smaller of two bounds of the p-value; `training.drift.counts` says why."""
     if statistic == 0:
         return 1.0
     sizes = (before.sum(), now.sum())
@@ -144,7 +144,7 @@ def kolmogorov_tail(scaled: float) -> float:
 
 
 def _chi_squared(before: _Floats, now: _Floats) -> float:
-    """Return the p-value, rare categories pooled; `training.drift_counts` says how."""
+    """Return the p-value, rare categories pooled; `training.drift.counts` says how."""
     sizes = (float(before.sum()), float(now.sum()))
     expected = (before + now) * min(sizes) / sum(sizes)
     kept = expected >= MINIMUM_EXPECTED

@@ -1,7 +1,7 @@
 """Where the employee table comes from, and its identity: one reader for the program and training.
 
 The program hashes the source to decide whether training must run again; training checks that it
-read the very bytes that were hashed. What the bytes mean is `training.dataset`'s business.
+read the very bytes that were hashed. What the bytes mean is `training.data.dataset`'s business.
 """
 
 import errno

@@ -18,7 +18,7 @@ from contract.fingerprint import TRAINING_CODE, code_sha256
 
 __all__ = ["canonical_csv"]
 
-_MODULE = "training.export"
+_MODULE = "training.data.export"
 _DIGITS = 12
 _SECONDS = 300
 _FAILED = "error: "

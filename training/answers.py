@@ -16,10 +16,10 @@ from sklearn.pipeline import Pipeline
 from contract.answers import OutlierAnswer, Prediction, Reason
 from contract.classifier import REASONS, decide
 from contract.rules import broken_rules
-from training.classifier import log_odds
-from training.compiled import CompiledClassifier
-from training.outliers import OutlierDetector
-from training.records import check_records
+from training.classifier.compiled import CompiledClassifier
+from training.classifier.estimator import log_odds
+from training.data.records import check_records
+from training.outliers.detector import OutlierDetector
 
 __all__ = ["Answerer"]
 

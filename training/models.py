@@ -42,11 +42,11 @@ from contract.employee import EXAMPLE, FAIRNESS_ONLY, FIELDS, Integer
 from contract.release import BUNDLE_PATH
 from contract.release import CLASSIFIER as CLASSIFIER_FILE
 from training.answers import Answerer
-from training.classifier import optional_columns
-from training.compiled import CompiledClassifier
-from training.drift import DriftDetector
-from training.outliers import OutlierDetector
-from training.records import check_records, records_frame
+from training.classifier.compiled import CompiledClassifier
+from training.classifier.estimator import optional_columns
+from training.data.records import check_records, records_frame
+from training.drift.detector import DriftDetector
+from training.outliers.detector import OutlierDetector
 
 __all__ = [
     "CLASSIFIER",
@@ -69,10 +69,10 @@ _BUNDLE = BUNDLE_PATH.rpartition("/")[2]
 _STATE = "state"
 _TRUSTED_TYPES = [
     "contract.classifier.Column",
-    "training.design.DesignColumn",
-    "training.design.design_matrix",
-    "training.logistic.GroupedLogisticRegression",
-    "training.records.check_records",
+    "training.classifier.design.DesignColumn",
+    "training.classifier.design.design_matrix",
+    "training.classifier.logistic.GroupedLogisticRegression",
+    "training.data.records.check_records",
 ]
 _DRIFT_COLUMNS = (
     *("status", "feature", "test", "p_value", "q_value", "effect_kind", "effect", "psi"),

@@ -15,20 +15,20 @@ from contract.fingerprint import release_fingerprint
 from contract.release import CARD, TAG_CODE, TAG_DATA, TAG_FINGERPRINT
 from training import tracking
 from training.answers import Answerer
-from training.card import PLOT_FOLDER, model_card
-from training.classifier import make_classifier
-from training.compiled import CompiledClassifier, compile_classifier
+from training.classifier.compiled import CompiledClassifier, compile_classifier
+from training.classifier.estimator import make_classifier
+from training.classifier.interval import Uncertainty, bootstrap
 from training.console import progress
-from training.dataset import Dataset, load
-from training.drift import DriftDetector
-from training.evaluate import evaluate, headlines
-from training.evidence import Evidence
-from training.interval import Uncertainty, bootstrap
+from training.data.dataset import Dataset, load
+from training.drift.detector import DriftDetector
+from training.evaluation.evaluate import evaluate, headlines
+from training.evaluation.evidence import Evidence
 from training.models import log_models, log_release
-from training.outliers import OutlierDetector
+from training.outliers.detector import OutlierDetector
 from training.parameters import Parameters
-from training.plots import write_plots
 from training.release import ReleaseTags, find_release, register, seal_bundle, write_bundle
+from training.report.card import PLOT_FOLDER, model_card
+from training.report.plots import write_plots
 
 __all__ = ["Options", "train"]
 

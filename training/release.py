@@ -37,10 +37,10 @@ from contract.release import (
     seal,
 )
 from training.answers import Answerer
-from training.card import model_card
-from training.drift import DriftDetector
-from training.evidence import Evidence
-from training.records import records_frame
+from training.data.records import records_frame
+from training.drift.detector import DriftDetector
+from training.evaluation.evidence import Evidence
+from training.report.card import model_card
 
 __all__ = [
     "REFERENCE_RECORDS",

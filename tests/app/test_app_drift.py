@@ -18,8 +18,8 @@ from app.drift import WINDOW_RECORDS, Bins, Window
 from app.drift_statistics import chi_squared_tail, compare, kolmogorov_tail
 from app.scoring import encode
 from contract.drift import MINIMUM_WINDOW
-from training.dataset import load
-from training.drift import DriftDetector, DriftReport
+from training.data.dataset import load
+from training.drift.detector import DriftDetector, DriftReport
 
 
 @pytest.fixture(scope="module")

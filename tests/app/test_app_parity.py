@@ -27,12 +27,12 @@ from contract.answers import Prediction
 from contract.employee import FIELDS, Field, Integer
 from tests.training.training_evidence import made_up_evidence
 from training.answers import Answerer
-from training.classifier import make_classifier
-from training.compiled import CompiledClassifier, compile_classifier
-from training.dataset import load as load_table
-from training.drift import DriftDetector
-from training.interval import bootstrap
-from training.outliers import OutlierDetector
+from training.classifier.compiled import CompiledClassifier, compile_classifier
+from training.classifier.estimator import make_classifier
+from training.classifier.interval import bootstrap
+from training.data.dataset import load as load_table
+from training.drift.detector import DriftDetector
+from training.outliers.detector import OutlierDetector
 from training.parameters import Parameters
 from training.release import seal_bundle, write_bundle
 

@@ -15,8 +15,8 @@ from app.scoring import AnyCodes, encode
 from app.service import Service
 from app.tally import Tally
 from app.windows import WindowLines
-from training.dataset import load
-from training.drift import DriftDetector
+from training.data.dataset import load
+from training.drift.detector import DriftDetector
 
 ROWS = [record(**changes) for changes in REFERENCES] * 4
 

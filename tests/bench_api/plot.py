@@ -7,7 +7,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure as Drawing
 
 from tests.bench_api.figures import Figure, Results
-from training.plots_style import (
+from training.report.plots_style import (
     BLUE,
     GREY,
     HEADER,

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from tests.bench_api.figures import Figure, Results
 from tests.bench_api.plot import draw
-from training.plots_style import plot_style, save
+from training.report.plots_style import plot_style, save
 
 __all__ = ["PLOT", "RESULTS", "table", "write"]
 

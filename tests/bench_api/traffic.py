@@ -8,7 +8,7 @@ from typing import Any, cast
 
 from contract.dataset import PACKAGED
 from tests.bench_api.client import post
-from training.dataset import load
+from training.data.dataset import load
 
 __all__ = ["PATH", "Traffic", "draw"]
 

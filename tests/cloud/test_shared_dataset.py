@@ -16,8 +16,8 @@ from contract.employee import FIELD_NAMES, TARGET
 from infra import dataset
 from infra.dataset import canonical_csv
 from tests.recorder import ROOT
-from training import export
-from training.dataset import load
+from training.data import export
+from training.data.dataset import load
 
 CONTENT_SHA256 = "b0ab8f08ff1c0bdf73d35c8e2a6f3f551d082869e72a3ac7b0e01947bbc9008a"
 """Of the packaged table's canonical file: the same on every machine."""
@@ -205,7 +205,7 @@ def test_a_table_that_takes_too_long_is_given_up(
 
 def exported(*arguments: str) -> "subprocess.CompletedProcess[str]":
     return subprocess.run(
-        [sys.executable, "-m", "training.export", *arguments],
+        [sys.executable, "-m", "training.data.export", *arguments],
         cwd=ROOT,
         capture_output=True,
         text=True,

@@ -245,10 +245,10 @@ def test_every_figure_is_one_of_a_release(document: Document) -> None:
 
 def headlines() -> set[str]:
     """The figures that gates can be set on; read, for importing them takes seconds."""
-    for node in ast.parse((ROOT / "training" / "evaluate.py").read_text()).body:
+    for node in ast.parse((ROOT / "training/evaluation/evaluate.py").read_text()).body:
         if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "HEADLINES":
             return set(ast.literal_eval(node.value))
-    raise AssertionError("training/evaluate.py has no HEADLINES")
+    raise AssertionError("training/evaluation/evaluate.py has no HEADLINES")
 
 
 # The rules themselves

@@ -23,12 +23,12 @@ with warnings.catch_warnings():
     importlib.import_module("training.release")
 
 from training.answers import Answerer
-from training.classifier import make_classifier
-from training.compiled import CompiledClassifier, compile_classifier
-from training.dataset import Dataset, load
-from training.drift import DriftDetector
-from training.interval import bootstrap
-from training.outliers import OutlierDetector
+from training.classifier.compiled import CompiledClassifier, compile_classifier
+from training.classifier.estimator import make_classifier
+from training.classifier.interval import bootstrap
+from training.data.dataset import Dataset, load
+from training.drift.detector import DriftDetector
+from training.outliers.detector import OutlierDetector
 from training.parameters import Parameters
 from training.release import write_bundle
 

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 import numpy as np
 import pandas as pd
 
-from training.planted_outliers import KINDS
+from training.evaluation.planted_outliers import KINDS
 
 RECORDS = 400
 

@@ -23,9 +23,9 @@ from contract.release import DRIFT
 from monitoring.queries import Bounds, Place, Span
 from monitoring.reference import Reference
 from training.answers import Answerer
-from training.drift import DriftDetector
-from training.drift_bins import Codes, encode
-from training.outliers import OutlierDetector
+from training.drift.bins import Codes, encode
+from training.drift.detector import DriftDetector
+from training.outliers.detector import OutlierDetector
 
 Ask = Callable[..., list[dict[str, Any]]]
 """The fixture `ask`: runs a query of the log store, as an alert of a day does."""

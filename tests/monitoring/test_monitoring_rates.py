@@ -18,9 +18,9 @@ from monitoring.local import LogStore
 from monitoring.queries import Span
 from monitoring.reference import Reference
 from monitoring.rules import RULES
-from training.drift import DriftDetector
-from training.drift_bins import count_codes, encode
-from training.drift_counts import psi
+from training.drift.bins import count_codes, encode
+from training.drift.counts import psi
+from training.drift.detector import DriftDetector
 
 WINDOWS = 200
 SIZES = (60, 120, 250, 500, 1_000)

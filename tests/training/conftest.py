@@ -30,10 +30,10 @@ from training_evidence import made_up_evidence
 
 from contract.employee import FIELDS, TARGET, TARGET_VALUES, Integer
 from training import pipeline
-from training.classifier import make_classifier
-from training.dataset import Dataset, load
-from training.evidence import Evidence
-from training.outliers import OutlierDetector
+from training.classifier.estimator import make_classifier
+from training.data.dataset import Dataset, load
+from training.evaluation.evidence import Evidence
+from training.outliers.detector import OutlierDetector
 from training.parameters import Parameters
 
 ROOT = Path(__file__).resolve().parents[2]

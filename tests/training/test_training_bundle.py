@@ -28,12 +28,12 @@ from contract.release import (
     verify,
 )
 from training.answers import Answerer
-from training.compiled import CompiledClassifier, compile_classifier
-from training.dataset import Dataset
-from training.drift import DriftDetector
-from training.evaluate import HEADLINES
-from training.interval import bootstrap
-from training.outliers import OutlierDetector
+from training.classifier.compiled import CompiledClassifier, compile_classifier
+from training.classifier.interval import bootstrap
+from training.data.dataset import Dataset
+from training.drift.detector import DriftDetector
+from training.evaluation.evaluate import HEADLINES
+from training.outliers.detector import OutlierDetector
 from training.parameters import Parameters
 from training.release import REFERENCE_RECORDS, TOLERANCE, ReleaseTags, write_bundle
 

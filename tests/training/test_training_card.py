@@ -10,10 +10,10 @@ import pytest
 
 from contract.employee import IGNORED, PROTECTED
 from tests.training.training_evidence import made_up_evidence
-from training.card import PLOT_FOLDER, model_card
-from training.evidence import Evidence
+from training.evaluation.evidence import Evidence
 from training.parameters import Parameters
-from training.plots import PLOTS, write_plots
+from training.report.card import PLOT_FOLDER, model_card
+from training.report.plots import PLOTS, write_plots
 
 LINK = re.compile(r"!\[([^\]]+)\]\(([^)]+)\)")
 CHAPTERS = (

@@ -16,18 +16,18 @@ from sklearn.pipeline import Pipeline
 
 from contract.dataset import DatasetError
 from contract.employee import FIELDS, PROTECTED, TARGET_VALUES, Integer
-from training.classifier import (
+from training.classifier.design import column_values, design, design_matrix
+from training.classifier.estimator import (
     Refits,
     additive,
     attrition_probability,
     log_odds,
     make_classifier,
 )
-from training.dataset import Dataset
-from training.design import column_values, design, design_matrix
+from training.data.dataset import Dataset
+from training.data.records import records_frame
+from training.evaluation.validation import OutOfFold, cross_validate, held_out_figures
 from training.parameters import Parameters
-from training.records import records_frame
-from training.validation import OutOfFold, cross_validate, held_out_figures
 
 
 @pytest.fixture(scope="module")

@@ -14,8 +14,8 @@ import pytest
 
 from contract.dataset import PACKAGED, DatasetError, source_sha256
 from contract.employee import CATEGORIES, FIELD_NAMES, IGNORED, INTEGERS, TARGET
-from training.dataset import MINIMUM_ROWS, Dataset, load
-from training.records import check_records
+from training.data.dataset import MINIMUM_ROWS, Dataset, load
+from training.data.records import check_records
 
 IBM_FILE = Path(__file__).resolve().parents[3] / "shared/data/WA_Fn-UseC_-HR-Employee-Attrition.csv"
 ToCsv = Callable[..., bytes]
@@ -427,7 +427,7 @@ def test_refuses_a_packaged_table_that_does_not_unpickle(monkeypatch: pytest.Mon
     def read(source: str) -> bytes:
         return b"no pickle"
 
-    monkeypatch.setattr("training.dataset.read_source", read)
+    monkeypatch.setattr("training.data.dataset.read_source", read)
     with pytest.raises(DatasetError, match="the packaged table cannot be read"):
         load(PACKAGED)
 

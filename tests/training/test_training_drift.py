@@ -16,24 +16,24 @@ from scipy import stats
 from contract.dataset import DatasetError
 from contract.drift import FALSE_DISCOVERY_RATE, MINIMUM_EFFECT, MINIMUM_WINDOW
 from contract.employee import DETECTED_FIELDS, DETECTED_NAMES, Category, Integer
-from training import drift_evaluation
-from training.dataset import Dataset
-from training.drift import (
-    JOINT_LEVEL,
-    JOINT_MINIMUM_EFFECT,
-    DriftDetector,
-    DriftReport,
-)
-from training.drift_bins import MOST_BINS, CategoryBins, IntegerBins
-from training.drift_counts import (
+from training.data.dataset import Dataset
+from training.drift.bins import MOST_BINS, CategoryBins, IntegerBins
+from training.drift.counts import (
     chi_squared_from_counts,
     cramers_v,
     ks_from_counts,
     psi,
     wasserstein_sd,
 )
-from training.drift_evaluation import Change, DriftFigures, Rate, drift_figures
-from training.drift_joint import mean_features
+from training.drift.detector import (
+    JOINT_LEVEL,
+    JOINT_MINIMUM_EFFECT,
+    DriftDetector,
+    DriftReport,
+)
+from training.drift.joint import mean_features
+from training.evaluation import drift as drift_evaluation
+from training.evaluation.drift import Change, DriftFigures, Rate, drift_figures
 
 Counts = npt.NDArray[np.int64]
 
@@ -335,7 +335,7 @@ def test_a_large_window_is_taken_in_parts(
     detector: DriftDetector, table: pd.DataFrame, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     whole = detector.detect(table.head(500)).joint
-    monkeypatch.setattr("training.drift_joint._CHUNK", 64)
+    monkeypatch.setattr("training.drift.joint._CHUNK", 64)
     parts = detector.detect(table.head(500)).joint
     assert whole is not None
     assert parts is not None

@@ -22,8 +22,8 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
 from contract.employee import CATEGORIES, INTEGERS, PROTECTED
-from training.dataset import Dataset
-from training.fairness import (
+from training.data.dataset import Dataset
+from training.evaluation.fairness import (
     MINIMUM_LEAVERS,
     MINIMUM_RECORDS,
     AttributeFairness,
@@ -334,7 +334,7 @@ def test_nothing_but_the_three_columns_is_read_or_changed(
 
 def test_a_chunk_more_or_less_changes_no_interval(monkeypatch: pytest.MonkeyPatch) -> None:
     whole = measure(WOMEN, MEN)
-    monkeypatch.setattr("training.fairness._WEIGHTS_AT_ONCE", 7 * 300)
+    monkeypatch.setattr("training.evaluation.fairness._WEIGHTS_AT_ONCE", 7 * 300)
     # A product of matrices rounds its sums by the matrices' sizes: the reports agree, not the bits.
     assert measure(WOMEN, MEN).to_dict() == whole.to_dict()
 

@@ -8,8 +8,12 @@ import pytest
 
 import training
 
-MODULES = sorted(Path(training.__file__).parent.glob("*.py"))
+MODULES = sorted(Path(training.__file__).parent.rglob("*.py"))
 FORBIDDEN = {"app", "engine", "infra", "monitoring", "policies", "pulumi", "stacks"}
+
+
+def name(path: Path) -> str:
+    return ".".join(path.relative_to(Path(training.__file__).parents[1]).with_suffix("").parts)
 
 
 def imported(path: Path) -> set[str]:
@@ -23,13 +27,13 @@ def imported(path: Path) -> set[str]:
     return {name.partition(".")[0] for name in names}
 
 
-@pytest.mark.parametrize("path", MODULES, ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", MODULES, ids=name)
 def test_imports_nothing_of_the_other_packages(path: Path) -> None:
     assert not imported(path) & FORBIDDEN
 
 
-@pytest.mark.parametrize("path", [m for m in MODULES if m.stem != "__init__"], ids=lambda p: p.stem)
+@pytest.mark.parametrize("path", [m for m in MODULES if m.stem != "__init__"], ids=name)
 def test_exports_exist(path: Path) -> None:
-    module = importlib.import_module(f"training.{path.stem}")
+    module = importlib.import_module(name(path))
     assert module.__all__
     assert all(hasattr(module, name) for name in module.__all__)

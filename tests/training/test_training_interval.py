@@ -12,14 +12,15 @@ from sklearn.pipeline import Pipeline
 
 from contract.classifier import Column, Content, decide
 from contract.employee import PROTECTED
-from training.classifier import Refits, additive, log_odds
-from training.compiled import CompiledClassifier, compile_classifier, interval_width
-from training.dataset import Dataset
-from training.decision import decision_curve, decision_threshold
-from training.effects import effects
-from training.interval import Uncertainty, bootstrap, coverage
+from training.classifier.compiled import CompiledClassifier, compile_classifier, interval_width
+from training.classifier.estimator import Refits, additive, log_odds
+from training.classifier.interval import Uncertainty, bootstrap, coverage
+from training.classifier.threshold import decision_threshold
+from training.data.dataset import Dataset
+from training.data.records import records_frame
+from training.evaluation.decision import decision_curve
+from training.evaluation.effects import effects
 from training.parameters import Parameters
-from training.records import records_frame
 
 QUICK = Parameters(replicates=40)
 
@@ -174,7 +175,7 @@ def test_the_threshold_follows_from_the_costs() -> None:
 def test_the_threshold_of_the_costs_is_near_the_cheapest(
     classifier: Pipeline, dataset: Dataset
 ) -> None:
-    from training.validation import cross_validate
+    from training.evaluation.validation import cross_validate
 
     scores = cross_validate(classifier, dataset, Parameters())
     for cost in (3.0, 5.0, 10.0):

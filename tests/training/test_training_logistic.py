@@ -13,7 +13,7 @@ from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
 from sklearn.linear_model import LogisticRegression
 
-from training.logistic import GroupedLogisticRegression
+from training.classifier.logistic import GroupedLogisticRegression
 
 Floats = npt.NDArray[np.float64]
 Labels = npt.NDArray[np.int64]

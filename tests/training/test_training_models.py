@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from training.curves import curves
-from training.validation import OutOfFold, corrected_interval, expected_calibration_error
+from training.evaluation.curves import curves
+from training.evaluation.validation import OutOfFold, corrected_interval, expected_calibration_error
 
 
 def test_calibration_error_of_known_cases() -> None:

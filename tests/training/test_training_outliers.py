@@ -15,13 +15,14 @@ import pytest
 from contract.employee import DETECTED_NAMES, EXAMPLE, FIELD_NAMES, FIELDS, Integer
 from contract.outliers import OUTLIER_SHARE, STRIKING_FIELDS
 from contract.rules import RULES
-from training import outlier_evaluation, outlier_tables
-from training.dataset import Dataset
-from training.outlier_evaluation import OutlierFigures, clopper_pearson, outlier_figures
-from training.outlier_tables import Conditional, cut_bins
-from training.outliers import OutlierDetector
-from training.planted_outliers import KINDS, SWAPPED
-from training.records import check_records, records_frame
+from training.data.dataset import Dataset
+from training.data.records import check_records, records_frame
+from training.evaluation import outliers as outlier_evaluation
+from training.evaluation.outliers import OutlierFigures, clopper_pearson, outlier_figures
+from training.evaluation.planted_outliers import KINDS, SWAPPED
+from training.outliers import tables as outlier_tables
+from training.outliers.detector import OutlierDetector
+from training.outliers.tables import Conditional, cut_bins
 
 RULE_BREAKING = ("role_exceeds_tenure", "tenure_exceeds_working_years", "young_with_long_career")
 

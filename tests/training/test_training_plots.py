@@ -23,14 +23,14 @@ from matplotlib.figure import Figure
 
 from contract.employee import INTEGERS
 from tests.training.training_evidence import made_up_evidence
-from training.drift import FALSE_ALARM_LEVEL
-from training.drift_evaluation import PLANTED
-from training.evidence import Evidence
-from training.plots import PLOTS, write_plots
-from training.plots_checks import drift, fairness, outliers
-from training.plots_effects import effects
-from training.plots_model import calibration, cost, discrimination
-from training.plots_style import WIDTH, plot_style
+from training.drift.detector import FALSE_ALARM_LEVEL
+from training.evaluation.drift import PLANTED
+from training.evaluation.evidence import Evidence
+from training.report.plots import PLOTS, write_plots
+from training.report.plots_checks import drift, fairness, outliers
+from training.report.plots_effects import effects
+from training.report.plots_model import calibration, cost, discrimination
+from training.report.plots_style import WIDTH, plot_style
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -128,7 +128,7 @@ def test_another_process_of_other_settings_writes_the_same_bytes_without_pyplot(
 ) -> None:
     program = (
         "import json, pathlib, sys, matplotlib\n"
-        "from training.plots import write_plots\n"
+        "from training.report.plots import write_plots\n"
         "given = {'font.size': 20.0, 'svg.fonttype': 'path', 'axes.facecolor': 'black'}\n"
         "matplotlib.rcParams.update(given)\n"
         "write_plots(json.load(sys.stdin), pathlib.Path(sys.argv[1]))\n"

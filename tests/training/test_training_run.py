@@ -35,11 +35,11 @@ from contract.release import (
     TAG_METRICS,
     verify,
 )
-from training.dataset import Dataset
-from training.evaluate import HEADLINES
-from training.plots import PLOTS
-from training.records import records_frame
+from training.data.dataset import Dataset
+from training.data.records import records_frame
+from training.evaluation.evaluate import HEADLINES
 from training.release import find_release
+from training.report.plots import PLOTS
 
 pytestmark = [
     # MLflow's table classes use what SQLAlchemy 2.1 deprecates (MLflow 3.17.2, 2026-11).

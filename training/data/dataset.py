@@ -1,7 +1,7 @@
 """The employee table: read, checked cell by cell, in canonical types.
 
 Every reader ends in a `_Table` of text, so that the IBM file and the packaged table go through the
-same checks. Messages never hold a cell's content (see `training.records`).
+same checks. Messages never hold a cell's content (see `training.data.records`).
 
 Files differ in how they are written, not in what a cell means. Read are UTF-8 with or without a
 byte order mark, line ends of any system, blank lines, commas, semicolons or tabs, quotes, and
@@ -34,7 +34,7 @@ from contract.employee import (
     Integer,
     expected,
 )
-from training.records import misfits, rows_affected
+from training.data.records import misfits, rows_affected
 
 __all__ = ["MINIMUM_PER_OUTCOME", "MINIMUM_ROWS", "Dataset", "load"]
 

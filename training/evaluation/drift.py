@@ -26,8 +26,7 @@ import pandas as pd
 from scipy import stats
 
 from contract.employee import DETECTED_NAMES, INTEGERS
-from training.drift import compare_fields, joint_drifted
-from training.drift_bins import (
+from training.drift.bins import (
     CategoryBins,
     Codes,
     Counts,
@@ -36,8 +35,9 @@ from training.drift_bins import (
     encode,
     learn_bins,
 )
-from training.drift_joint import LEARNING_PART, Spread, Whitening, mean_features
-from training.evidence import Figure, figure
+from training.drift.detector import compare_fields, joint_drifted
+from training.drift.joint import LEARNING_PART, Spread, Whitening, mean_features
+from training.evaluation.evidence import Figure, figure
 
 __all__ = [
     "PLANTED",

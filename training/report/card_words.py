@@ -5,9 +5,9 @@ from contract.drift import FALSE_DISCOVERY_RATE, MINIMUM_WINDOW
 from contract.employee import FIELD_NAMES, IGNORED, PROTECTED
 from contract.outliers import OUTLIER_SHARE, STRIKING_FIELDS
 from contract.rules import RULES
-from training.card_tables import code, plain
-from training.drift import JOINT_LEVEL
-from training.evidence import Evidence
+from training.drift.detector import JOINT_LEVEL
+from training.evaluation.evidence import Evidence
+from training.report.card_tables import code, plain
 
 __all__ = ["INTENDED_USE", "LIMITS", "data", "model"]
 

@@ -3,7 +3,7 @@
 The list is fixed; no run searches for columns: levels and categories as themselves, money and years
 on a logarithmic scale, years as shares of longer years, first steps (a first year, no manager yet)
 as flags, satisfaction as a whole. How much each group counts is learnt from the data
-(`training.logistic`). How the list came about: docs/decisions/0015-classifier.md.
+(`training.classifier.logistic`). How the list came about: docs/decisions/0015-classifier.md.
 
 Categories and levels come from the contract, not from the data: a value that the table happens not
 to hold is legal and contributes nothing.

@@ -26,7 +26,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from training.evidence import Figure, figure
+from training.evaluation.evidence import Figure, figure
 
 __all__ = [
     "MINIMUM_LEAVERS",

@@ -18,19 +18,19 @@ from sklearn.pipeline import Pipeline
 
 from contract.classifier import Content
 from contract.dataset import PACKAGED
-from training.classifier import log_odds
-from training.compiled import CompiledClassifier
+from training.classifier.compiled import CompiledClassifier
+from training.classifier.estimator import log_odds
+from training.classifier.interval import RELABELLINGS, Uncertainty, coverage
 from training.console import progress
-from training.curves import curves
-from training.dataset import Dataset
-from training.drift_evaluation import drift_figures
-from training.effects import effects
-from training.evidence import Evidence, Figure, Interval, Origin, environment, figure
-from training.fairness import fairness
-from training.interval import RELABELLINGS, Uncertainty, coverage
-from training.outlier_evaluation import outlier_figures
+from training.data.dataset import Dataset
+from training.evaluation.curves import curves
+from training.evaluation.drift import drift_figures
+from training.evaluation.effects import effects
+from training.evaluation.evidence import Evidence, Figure, Interval, Origin, environment, figure
+from training.evaluation.fairness import fairness
+from training.evaluation.outliers import outlier_figures
+from training.evaluation.validation import cross_validate, held_out_figures
 from training.parameters import Parameters
-from training.validation import cross_validate, held_out_figures
 
 __all__ = ["HEADLINES", "evaluate", "headlines"]
 

@@ -8,7 +8,10 @@ from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 
 from contract.release import EVIDENCE
-from training.card_tables import (
+from training.drift.detector import FALSE_ALARM_LEVEL
+from training.evaluation.evidence import Evidence
+from training.evaluation.fairness import MINIMUM_LEAVERS, MINIMUM_RECORDS
+from training.report.card_tables import (
     code,
     drift_tables,
     effect_table,
@@ -19,10 +22,7 @@ from training.card_tables import (
     parameter_table,
     plain,
 )
-from training.card_words import INTENDED_USE, LIMITS, data, model
-from training.drift import FALSE_ALARM_LEVEL
-from training.evidence import Evidence
-from training.fairness import MINIMUM_LEAVERS, MINIMUM_RECORDS
+from training.report.card_words import INTENDED_USE, LIMITS, data, model
 
 __all__ = ["PLOT_FOLDER", "model_card"]
 

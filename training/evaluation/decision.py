@@ -1,23 +1,15 @@
-"""From a probability to a decision: the threshold, what it costs, and when to decide nothing."""
+"""What deciding costs: at every threshold, how many are approached, and how many are found."""
 
 import numpy as np
 import numpy.typing as npt
 
-from training.evidence import DecisionPoint
+from training.classifier.threshold import decision_threshold
+from training.evaluation.evidence import DecisionPoint
 
-__all__ = ["decision_curve", "decision_threshold"]
+__all__ = ["decision_curve"]
 
 _THRESHOLDS = tuple(step / 100 for step in range(2, 81))
 _DIGITS = 6
-
-
-def decision_threshold(missed_leaver_cost: float) -> float:
-    """Return the probability from which approaching an employee costs less than not doing so.
-
-    `missed_leaver_cost` is the cost of overlooking a leaver, in units of one needless approach
-    (Elkan, "The foundations of cost-sensitive learning", IJCAI 2001, equation 2).
-    """
-    return 1 / (1 + missed_leaver_cost)
 
 
 def decision_curve(

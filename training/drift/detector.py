@@ -30,7 +30,8 @@ from contract.drift import (
     Status,
 )
 from contract.employee import DETECTED_NAMES
-from training.drift_bins import (
+from training.data.records import check_records
+from training.drift.bins import (
     MOST_BINS,
     CategoryBins,
     Counts,
@@ -40,15 +41,14 @@ from training.drift_bins import (
     encode,
     learn_bins,
 )
-from training.drift_counts import (
+from training.drift.counts import (
     chi_squared_from_counts,
     cramers_v,
     ks_from_counts,
     psi,
     wasserstein_sd,
 )
-from training.drift_joint import JointTest
-from training.records import check_records
+from training.drift.joint import JointTest
 
 __all__ = [
     "FALSE_ALARM_LEVEL",
@@ -85,7 +85,7 @@ class FeatureDrift:
     `test` is `ks` (two-sample Kolmogorov-Smirnov, whole numbers) or `chi_squared` (categories).
     `effect` is of the kind `effect_kind`: `wasserstein_sd`, the distance in the table's standard
     deviations, or `cramers_v`, from 0 to 1; `psi` is the population stability index. `q_value` is
-    the adjusted `p_value`. See `training.drift_counts`.
+    the adjusted `p_value`. See `training.drift.counts`.
     """
 
     feature: str
@@ -100,7 +100,7 @@ class FeatureDrift:
 
 @dataclass(frozen=True, kw_only=True)
 class JointDrift:
-    """All fields' comparison at once; see `training.drift_joint` for `effect`."""
+    """All fields' comparison at once; see `training.drift.joint` for `effect`."""
 
     p_value: float
     effect: float

@@ -9,9 +9,9 @@ from typing import Any, cast
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from training.drift import FALSE_ALARM_LEVEL
-from training.evidence import Evidence
-from training.plots_style import (
+from training.drift.detector import FALSE_ALARM_LEVEL
+from training.evaluation.evidence import Evidence
+from training.report.plots_style import (
     COLOURS,
     HEADER,
     INK,

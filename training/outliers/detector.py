@@ -17,7 +17,7 @@ import pandas as pd
 from contract.employee import DETECTED_FIELDS, Category
 from contract.outliers import OUTLIER_SHARE, STRIKING_FIELDS, STRIKING_SHARE
 from contract.rules import RULES, broken_rules
-from training.outlier_tables import Bins, choose_parents, cut_bins
+from training.outliers.tables import Bins, choose_parents, cut_bins
 
 __all__ = ["OutlierDetector"]
 

@@ -15,8 +15,8 @@ import numpy.typing as npt
 from scipy.special import expit
 from sklearn.pipeline import Pipeline
 
-from training.classifier import Additive, Refits, additive
-from training.dataset import Dataset
+from training.classifier.estimator import Additive, Refits, additive
+from training.data.dataset import Dataset
 from training.parameters import Parameters
 
 __all__ = ["RELABELLINGS", "Uncertainty", "bootstrap", "coverage"]

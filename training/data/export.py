@@ -1,4 +1,4 @@
-"""The employee table as one CSV file under the IBM names: `python -m training.export --help`.
+"""The employee table as one CSV file under the IBM names: `python -m training.data.export --help`.
 
 Whatever form the configured table has, what is uploaded is this file. It is read, checked and
 spelt by the loader that training uses, and the same table gives the same bytes on every machine.
@@ -24,7 +24,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Write one file; return the exit code."""
     given = _parser().parse_args(arguments)
     # Imported late: `--help` and wrong usage need no pandas.
-    from training.dataset import load
+    from training.data.dataset import load
 
     try:
         dataset = load(given.data, given.data_sha256)
@@ -58,7 +58,8 @@ def _fail(message: str) -> int:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        prog="python -m training.export", description="Write the employee table as one CSV file."
+        prog="python -m training.data.export",
+        description="Write the employee table as one CSV file.",
     )
     add = parser.add_argument
     add("--data", default=PACKAGED, metavar="SOURCE", help="CSV path or URL (default: %(default)s)")

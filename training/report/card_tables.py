@@ -4,7 +4,7 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, cast
 
-from training.evidence import Effect, Evidence, Figure
+from training.evaluation.evidence import Effect, Evidence, Figure
 
 __all__ = [
     "code",

@@ -8,9 +8,9 @@ from collections.abc import Sequence
 
 from matplotlib.figure import Figure
 
-from training.evidence import DecisionPoint, Evidence
-from training.evidence import Figure as Measured
-from training.plots_style import (
+from training.evaluation.evidence import DecisionPoint, Evidence
+from training.evaluation.evidence import Figure as Measured
+from training.report.plots_style import (
     BLUE,
     GREEN,
     GREY,

@@ -20,9 +20,9 @@ from sklearn.metrics import average_precision_score, brier_score_loss, roc_auc_s
 from sklearn.model_selection import StratifiedKFold, train_test_split
 from sklearn.pipeline import Pipeline
 
-from training.classifier import Refits
-from training.dataset import Dataset
-from training.evidence import Figure, figure
+from training.classifier.estimator import Refits
+from training.data.dataset import Dataset
+from training.evaluation.evidence import Figure, figure
 from training.parameters import Parameters
 
 __all__ = [

@@ -28,9 +28,9 @@ from sklearn.neighbors import LocalOutlierFactor
 from contract.employee import CATEGORIES, FIELD_NAMES, INTEGERS
 from contract.outliers import OUTLIER_SHARE
 from contract.rules import RULES
-from training.evidence import Figure, figure
-from training.outliers import OutlierDetector
-from training.planted_outliers import KINDS
+from training.evaluation.evidence import Figure, figure
+from training.evaluation.planted_outliers import KINDS
+from training.outliers.detector import OutlierDetector
 
 __all__ = ["KindFigures", "OutlierFigures", "Share", "clopper_pearson", "outlier_figures"]
 

@@ -10,11 +10,11 @@ from types import MappingProxyType
 
 from matplotlib.figure import Figure
 
-from training.evidence import Evidence
-from training.plots_checks import drift, fairness, outliers
-from training.plots_effects import effects
-from training.plots_model import calibration, cost, discrimination
-from training.plots_style import plot_style, save
+from training.evaluation.evidence import Evidence
+from training.report.plots_checks import drift, fairness, outliers
+from training.report.plots_effects import effects
+from training.report.plots_model import calibration, cost, discrimination
+from training.report.plots_style import plot_style, save
 
 __all__ = ["PLOTS", "write_plots"]
 

@@ -10,8 +10,8 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from contract.employee import FIELDS, Integer
-from training.evidence import Effect, Evidence
-from training.plots_style import BLUE, GREY, HEADER, SMALL, WIDTH, new_figure, panel
+from training.evaluation.evidence import Effect, Evidence
+from training.report.plots_style import BLUE, GREY, HEADER, SMALL, WIDTH, new_figure, panel
 
 __all__ = ["effects"]
 

@@ -27,7 +27,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy import special
 
-from training.drift_bins import CategoryBins, Codes, FieldBins
+from training.drift.bins import CategoryBins, Codes, FieldBins
 
 __all__ = ["LEARNING_PART", "JointTest", "Spread", "Whitening", "mean_features"]
 

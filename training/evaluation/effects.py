@@ -9,8 +9,8 @@ import pandas as pd
 
 from contract.classifier import Column, ColumnContent, Content
 from contract.employee import FIELDS, Category, Field, Integer
-from training.compiled import CompiledClassifier
-from training.evidence import Effect, EffectPoint
+from training.classifier.compiled import CompiledClassifier
+from training.evaluation.evidence import Effect, EffectPoint
 
 __all__ = ["effects"]
 

@@ -11,9 +11,9 @@ import numpy.typing as npt
 from scipy.stats import beta
 from sklearn.metrics import precision_recall_curve, roc_curve
 
-from training.decision import decision_curve
-from training.evidence import CalibrationPoint, Curves, PrecisionRecallPoint, RocPoint
-from training.validation import OutOfFold
+from training.evaluation.decision import decision_curve
+from training.evaluation.evidence import CalibrationPoint, Curves, PrecisionRecallPoint, RocPoint
+from training.evaluation.validation import OutOfFold
 
 __all__ = ["curves"]
 

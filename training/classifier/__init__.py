@@ -1,0 +1,1 @@
+"""The attrition classifier: its columns, its fit, its uncertainty, and its compiled form."""

@@ -1,0 +1,1 @@
+"""How good a release is: every figure of its evidence, measured on what it was not fitted to."""

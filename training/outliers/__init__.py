@@ -1,0 +1,1 @@
+"""The outlier detector: each field's value, given those of two others."""

@@ -1,0 +1,1 @@
+"""The evidence for people to read: the model card and its plots."""
