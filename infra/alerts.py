@@ -132,8 +132,7 @@ class Alerts(pulumi.ComponentResource):
             operator="GreaterThan",
             threshold=0,
             failing_periods=monitor.ConditionFailingPeriodsArgs(
-                number_of_evaluation_periods=rule.in_a_row,
-                min_failing_periods_to_alert=rule.in_a_row,
+                number_of_evaluation_periods=1, min_failing_periods_to_alert=1
             ),
         )
         monitor.ScheduledQueryRule(

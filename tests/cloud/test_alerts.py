@@ -74,8 +74,8 @@ def test_a_rule_is_as_the_data_says(rule: Any) -> None:
     assert (condition["timeAggregation"], condition["operator"]) == ("Count", "GreaterThan")
     assert condition["threshold"] == 0
     assert condition["failingPeriods"] == {
-        "numberOfEvaluationPeriods": rule.in_a_row,
-        "minFailingPeriodsToAlert": rule.in_a_row,
+        "numberOfEvaluationPeriods": 1,
+        "minFailingPeriodsToAlert": 1,
     }
 
 

@@ -157,7 +157,8 @@ def test_silence_is_the_lack_of_any_line(
     store: LogStore, fired: Fired, ask: Ask, now: datetime
 ) -> None:
     store.add_lines([request(now - timedelta(minutes=20))], place=PLACE)
-    assert fired("silence")
+    (found,) = fired("silence")
+    assert found["SilentMinutes"] == pytest.approx(20)
     (seen,) = ask("silence", span=Span(minutes=1440, step_minutes=15))
     assert seen["SilentMinutes"] == pytest.approx(20)
     assert seen["Alarm"]
