@@ -1,5 +1,7 @@
 """Who is let in, and for how much at once: what every request passes before anything is read."""
 
+from collections.abc import Mapping
+
 from starlette.types import Scope
 
 from app.body import MAX_BODY_BYTES
@@ -8,6 +10,9 @@ from app.problems import ProblemError
 from app.service import Service
 
 __all__ = ["admit", "make_room"]
+
+_UNTOLD = frozenset((b"transfer-encoding", b"content-encoding"))
+"""Headers with which Content-Length does not tell how much there will be to hold."""
 
 
 async def admit(service: Service, scope: Scope) -> None:
@@ -34,8 +39,11 @@ def make_room(service: Service, scope: Scope) -> int:
     Raises:
         ProblemError: of status 503: as many are at work as there is room for.
     """
-    length: bytes = scope["state"]["exchange"].headers.get(b"content-length", b"")
-    size = min(int(length), MAX_BODY_BYTES) if length.isdigit() else MAX_BODY_BYTES
+    headers: Mapping[bytes, bytes] = scope["state"]["exchange"].headers
+    length = headers.get(b"content-length", b"")
+    # A body in chunks has whatever length it comes to, and so has one that is unpacked.
+    told = length.isdigit() and _UNTOLD.isdisjoint(headers)
+    size = min(int(length), MAX_BODY_BYTES) if told else MAX_BODY_BYTES
     work = service.in_flight
     if (wait := work.enter()) is not None:
         raise _busy(wait)

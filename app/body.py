@@ -3,6 +3,7 @@
 import zlib
 from collections.abc import Mapping
 
+from starlette.requests import ClientDisconnect
 from starlette.types import Receive, Scope
 
 from app.deadline import Deadline
@@ -26,7 +27,8 @@ async def read_body(scope: Scope, receive: Receive, deadline: Deadline) -> bytes
 
     Raises:
         ProblemError: of status 408 (too slow), 413 (too long), 415 (no JSON, or packed in a way
-            that is not known) or 400 (packed wrongly, or the client went away).
+            that is not known) or 400 (packed wrongly, or of two lengths).
+        ClientDisconnect: the client went away.
     """
     headers: Mapping[bytes, bytes] = scope["state"]["exchange"].headers
     kind, length = headers.get(b"content-type", b""), headers.get(b"content-length", b"")
@@ -35,6 +37,10 @@ async def read_body(scope: Scope, receive: Receive, deadline: Deadline) -> bytes
     encoding = _plain(headers.get(b"content-encoding", b""))
     if encoding not in (b"", b"identity", b"gzip"):
         raise ProblemError(415, "a body may be packed with gzip, or not at all")
+    if length and b"transfer-encoding" in headers:
+        # RFC 9112, 6.3: whoever stands in between may see another end of the request.
+        detail = "give Content-Length or Transfer-Encoding, not both"
+        raise ProblemError(400, detail, headers={"Connection": "close"})
     if length.isdigit() and int(length) > MAX_BODY_BYTES:
         raise ProblemError(413, _TOO_LONG)
     try:
@@ -50,7 +56,7 @@ async def _received(receive: Receive) -> bytes:
     while True:
         message = await receive()
         if message["type"] == "http.disconnect":
-            raise ProblemError(400, "the request ended before its body")
+            raise ClientDisconnect
         part = message.get("body", b"")
         size += len(part)
         if size > MAX_BODY_BYTES:

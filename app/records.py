@@ -8,6 +8,7 @@ short way may refuse what is right, and never take what is wrong: tests hold it 
 
 import json
 import math
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal, NoReturn
@@ -18,12 +19,22 @@ from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from app.models import MAX_RECORDS, RecordError, batch_errors, record_errors, record_model
 from app.scoring import CATEGORY_CODES, AnyCodes, Codes, Value, encode
-from contract.employee import FIELD_NAMES, FIELDS, IGNORED, Category, Field, Integer
+from contract.employee import FIELD_NAMES, FIELDS, IGNORED, TARGET, Category, Field, Integer
 
-__all__ = ["Batch", "InvalidRecordsError", "MalformedError", "RecordReader"]
+__all__ = ["MAX_COMMAS", "Batch", "InvalidRecordsError", "MalformedError", "RecordReader"]
 
 _PLAIN = int | float | str | bool | None
 """What an ignored field may hold on the short way."""
+
+MAX_COMMAS = 100_000
+"""A thousand full records have a third of them; each is a value that takes memory once parsed."""
+
+_DIGITS = 20
+_BEYOND = 10**_DIGITS
+"""Stands for whole numbers of more digits: `int` takes long for them, and no field is as large."""
+
+_NAMES = (*FIELD_NAMES, *IGNORED)
+_KNOWN = frozenset(_NAMES)
 
 
 class MalformedError(Exception):
@@ -84,7 +95,7 @@ class RecordReader:
             MalformedError: the body is no JSON.
             InvalidRecordsError: it is no array of 1 to 1,000.
         """
-        found = _parse(body)
+        found = _parse(body) if body.count(b",") <= MAX_COMMAS else None
         if not isinstance(found, list) or not 0 < len(found) <= MAX_RECORDS:  # pyright: ignore[reportUnknownArgumentType] - JSON
             raise InvalidRecordsError(batch_errors())
         records: list[dict[str, Value]] = []
@@ -164,6 +175,7 @@ def _parse(body: bytes) -> Any:
             object_pairs_hook=_object,
             parse_constant=_refuse_constant,
             parse_float=_finite,
+            parse_int=_whole,
         )
     except UnicodeDecodeError as error:
         raise MalformedError(f"not UTF-8, at byte {error.start}") from None
@@ -175,14 +187,21 @@ def _parse(body: bytes) -> Any:
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     found = dict(pairs)
+    kept = {name: found[name] for name in (*_NAMES, TARGET) if name in found}
+    if len(kept) < len(found):
+        # One unknown name stands for all: each would be an error to make, and they are told as one.
+        kept[""] = None
     if len(found) == len(pairs):
-        return found
-    repeating = _Repeating(found)
-    names = [name for name, _ in pairs]
+        return kept
+    repeating = _Repeating(kept)
+    times = Counter([name for name, _ in pairs if name in _KNOWN])
     # Another name is the client's own text, and is not repeated.
-    known = [name for name in (*FIELD_NAMES, *IGNORED) if names.count(name) > 1]
-    repeating.names = [*known] or [None]
+    repeating.names = [name for name in _NAMES if times[name] > 1] or [None]
     return repeating
+
+
+def _whole(text: str) -> int:
+    return int(text) if len(text) <= _DIGITS else _BEYOND
 
 
 def _refuse_constant(_name: str) -> NoReturn:

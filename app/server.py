@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import uvicorn
 from starlette.types import ASGIApp
 
+from app.connection import Connection
 from app.control import Control
 from app.handover import Handover, Identity
 from app.log import describe, emit
@@ -33,7 +34,7 @@ def configuration(app: ASGIApp) -> uvicorn.Config:
         app,
         # Named, not found: what happens to be installed elsewhere must not change what is tested.
         loop="asyncio",
-        http="h11",
+        http=Connection,
         ws="none",
         lifespan="off",
         log_config=None,

@@ -19,7 +19,8 @@ from contract.telemetry import SCHEMA
 
 __all__ = ["Exchange", "Telemetry"]
 
-_CLIENT_CLOSED = 499
+_TOO_SLOW, _CLIENT_CLOSED = 408, 499
+_STOPPING = "the process is stopping"
 _DISCARD_BYTES = 16 * 1024 * 1024
 _DISCARD_SECONDS = 5
 
@@ -60,7 +61,11 @@ class Telemetry:
         except ClientDisconnect:
             exchange.status = _CLIENT_CLOSED
         except ProblemError as error:
-            await exchange.fail(error)
+            await exchange.fail(error, at_once=error.status == _TOO_SLOW)
+        except asyncio.CancelledError:
+            # A stop has waited long enough, and uvicorn would answer with a text of its own.
+            stopping = ProblemError(503, _STOPPING, headers={"Retry-After": "1"})
+            await exchange.fail(stopping, at_once=True)
         except Exception as error:
             emit("error", request_id=exchange.request_id, **describe(error))
             await exchange.fail(ProblemError(500, FAILED_DETAIL))
@@ -93,26 +98,35 @@ class Exchange:
         self._receive = receive
         self._send = send
         self._more_body = True
+        self._begun = False
+        self._at_once = False
 
     async def receive(self) -> Message:
         """Receive, and remember whether there is more."""
         message = await self._receive()
+        self._begun = True
         self._more_body = message.get("more_body", False)
         return message
 
     async def send(self, message: Message) -> None:
         """Send, with the headers that every response has."""
         if message["type"] == "http.response.start":
-            self.status = message["status"]
-            if self._more_body:
+            # Whoever expects `100 Continue` sends nothing before it has come.
+            unread = self._at_once or (b"expect" in self.headers and not self._begun)
+            if self._more_body and not unread:
                 await self._discard_body()
+            self.status = message["status"]
             message["headers"] = [*message["headers"], *self._headers(message["headers"])]
         await self._send(message)
 
-    async def fail(self, error: ProblemError) -> None:
-        """Answer with a problem, unless an answer has begun."""
+    async def fail(self, error: ProblemError, *, at_once: bool = False) -> None:
+        """Answer with a problem, unless an answer has begun.
+
+        `at_once` leaves unread what is still to come of the request: it was waited for in vain.
+        """
         if self.status is not None:
             return
+        self._at_once = at_once
         body = content(error, self.request_id)
         headers = [(b"content-type", MEDIA_TYPE.encode()), (b"content-length", b"%d" % len(body))]
         headers += [(name.lower().encode(), text.encode()) for name, text in error.headers.items()]
@@ -147,7 +161,8 @@ class Exchange:
         names = {name for name, _ in given}
         headers = [item for item in _SECURITY if item[0] not in names]
         headers.append((b"x-request-id", self.request_id.encode()))
-        if self._service.draining or self._more_body:
+        ends = self._service.draining or self._more_body
+        if ends and b"connection" not in names:
             headers.append((b"connection", b"close"))
         return headers
 

@@ -20,9 +20,9 @@ class RequestLine(TypedDict):
 
     `caller` is an application's id, or `key:` and the start of its key's sha-256; null where nobody
     was let in. `method` and `route` (the path's template) are null where the API knows no such one;
-    `status` is 499 where the client left before an answer, and null where the process was stopped
-    before one. `records` and `outliers` are those of the answer; `hypothetical` says that they are
-    nobody's, and to be counted nowhere.
+    `status` is 499 where the client left with its request half sent, and null where the process
+    ended before any answer. `records` and `outliers` are those of the answer; `hypothetical` says
+    that they are nobody's, and to be counted nowhere.
     """
 
     time: str

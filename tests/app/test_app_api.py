@@ -172,7 +172,6 @@ def test_what_is_no_batch_is_said_to_be_none(client: Client, body: bytes) -> Non
         (b"[NaN]", "JSON with a number that is none"),
         (b"[-Infinity]", "JSON with a number that is none"),
         (b"[1e400]", "JSON with a number that is none"),
-        (b"[" + b"9" * 5_000 + b"]", "JSON with a number that is none"),
         (b"[" * 5_000, "nested too deeply"),
         (b"[" * 200_000 + b"]" * 200_000, "nested too deeply"),
     ],

@@ -4,7 +4,9 @@ import asyncio
 import gzip
 import http.client
 import json
+import time
 import zlib
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -12,12 +14,14 @@ from app_bundles import record
 from app_client import Client
 from app_processes import JSON, KEY, Process
 from app_silence import tells
-from httpx import Response
+from httpx import ASGITransport, AsyncClient, Response
 
 from app import predict
+from app.admission import make_room
 from app.api import Api
 from app.body import MAX_BODY_BYTES
 from app.limits import InFlight, RateLimit
+from app.records import Batch
 from app.service import Service
 
 BODY = json.dumps([record()]).encode()
@@ -108,6 +112,96 @@ def test_a_length_that_is_too_long_is_refused(serving: Process) -> None:
     connection = serving.connect()
     connection.request("POST", "/predict", b"[" + b" " * MAX_BODY_BYTES, HEADERS)
     assert connection.getresponse().status == 413
+    connection.close()
+
+
+def test_two_lengths_are_refused(serving: Process) -> None:
+    """Whoever stands in between may see another end of the request."""
+    connection = serving.connect()
+    headers = {**HEADERS, "Content-Length": "1", "Transfer-Encoding": "chunked"}
+    connection.request("POST", "/predict", [BODY], headers, encode_chunked=True)
+    response = connection.getresponse()
+    assert (response.status, response.getheader("Connection")) == (400, "close")
+    assert "not both" in json.loads(response.read())["detail"]
+    connection.close()
+
+
+@pytest.mark.parametrize(
+    ("headers", "size"),
+    [
+        ({b"content-length": b"10"}, 10),
+        ({b"content-length": b"99999999"}, MAX_BODY_BYTES),
+        ({b"content-length": b"10", b"content-encoding": b"gzip"}, MAX_BODY_BYTES),
+        ({b"content-length": b"10", b"transfer-encoding": b"chunked"}, MAX_BODY_BYTES),
+        ({b"transfer-encoding": b"chunked"}, MAX_BODY_BYTES),
+        ({}, MAX_BODY_BYTES),
+    ],
+)
+def test_room_is_made_for_all_that_may_come(
+    service: Service, headers: dict[bytes, bytes], size: int
+) -> None:
+    exchange = SimpleNamespace(headers=headers)
+    assert make_room(service, {"state": {"exchange": exchange}}) == size
+    assert service.in_flight.body_bytes == size
+
+
+def test_wrong_bodies_are_judged_one_after_the_other(
+    service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    at_once: list[int] = []
+    judged = service.reader.long_way
+    working = 0
+
+    def long_way(body: bytes) -> Batch:
+        nonlocal working
+        working += 1
+        at_once.append(working)
+        time.sleep(0.01)
+        working -= 1
+        return judged(body)
+
+    monkeypatch.setattr(service.reader, "long_way", long_way)
+
+    async def ask_all() -> list[int]:
+        transport = ASGITransport(app=Api(service))
+        async with AsyncClient(transport=transport, base_url="http://test") as asking:
+            asked = [asking.post("/predict", content=b"[{}]", headers=HEADERS) for _ in range(8)]
+            return [response.status_code for response in await asyncio.gather(*asked)]
+
+    assert asyncio.run(ask_all()) == [422] * 8
+    assert at_once == [1] * 8
+
+
+def test_nothing_more_is_read_of_a_body_that_was_given_up(
+    service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(predict, "BODY_SECONDS", 0.05)
+    api, read, sent = Api(service), 0, list[Any]()
+
+    async def receive() -> Any:
+        nonlocal read
+        read += 1
+        if read > 1:
+            await asyncio.sleep(60)
+        return {"type": "http.request", "body": BODY[:10], "more_body": True}
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    raw = [(name.lower().encode(), value.encode()) for name, value in HEADERS.items()]
+    scope = {"type": "http", "method": "POST", "path": "/predict", "query_string": b""}
+    asyncio.run(api({**scope, "headers": raw}, receive, send))
+    assert (sent[0]["status"], read) == (408, 2)
+    assert (b"connection", b"close") in sent[0]["headers"]
+
+
+def test_nobody_is_asked_for_a_body_that_is_refused(serving: Process) -> None:
+    connection = serving.connect()
+    connection.connect()
+    connection.sock.sendall(
+        b"POST /predict HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\nExpect: 100-continue\r\n\r\n"
+    )
+    assert connection.sock.recv(4096).startswith(b"HTTP/1.1 401 ")
     connection.close()
 
 

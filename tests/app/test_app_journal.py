@@ -67,7 +67,11 @@ def test_a_request_that_the_stop_cuts_short_has_its_line(start: Start) -> None:
     connection.endheaders()
     assert process.ask("status")["ready"]
     assert process.terminate() == 0
+    response = connection.getresponse()
+    assert (response.status, response.getheader("Connection")) == (503, "close")
+    assert json.loads(response.read())["detail"] == "the process is stopping"
     connection.close()
     lines = [json.loads(line) for line in process.log.read_text().splitlines()]
+    assert [line for line in lines if line["event"] == "error"] == []
     (cut,) = [line for line in lines if line.get("route") == "/predict"]
-    assert cut["status"] is None
+    assert cut["status"] == 503

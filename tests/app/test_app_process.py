@@ -176,6 +176,44 @@ def test_a_stuck_request_holds_its_process_for_a_while_and_nothing_holds_another
     assert not idle.socket.exists()
 
 
+@pytest.mark.parametrize(
+    "sent", [b"", b"GET /health/live HT", b"GET /health/live HTTP/1.1\r\nA: b"]
+)
+def test_a_connection_without_a_whole_request_is_closed(serving: Process, sent: bytes) -> None:
+    connection = serving.connect()
+    connection.connect()
+    connection.sock.sendall(sent)
+    assert connection.sock.recv(1) == b""
+    connection.close()
+
+
+def test_bytes_that_come_now_and_then_keep_no_connection(serving: Process) -> None:
+    connection = serving.connect()
+    connection.request("GET", "/health/live")
+    connection.getresponse().read()
+    connection.sock.settimeout(1)
+    ended = False
+    for byte in b"GET /health/live":
+        with contextlib.suppress(TimeoutError):
+            ended = connection.sock.recv(1) == b""
+        if ended:
+            break
+        connection.sock.sendall(bytes([byte]))
+    assert ended
+    connection.close()
+
+
+def test_who_leaves_before_the_answer_is_told_apart(start: Start) -> None:
+    process = start("A").wait_ready()
+    begin_slowly(process).close()
+    deadline = time.monotonic() + 5
+    while '"route":"/predict"' not in process.log.read_text():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    lines = [json.loads(line) for line in process.log.read_text().splitlines()]
+    assert [line["status"] for line in lines if line.get("route") == "/predict"] == [499]
+
+
 def test_an_answer_on_a_kept_connection_does_not_wait_for_an_acknowledgement(
     serving: Process,
 ) -> None:

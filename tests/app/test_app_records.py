@@ -1,6 +1,7 @@
 """The two ways of reading a body: what the short one takes, the long one takes alike."""
 
 import json
+import tracemalloc
 from typing import Any
 
 import numpy as np
@@ -183,3 +184,40 @@ def test_a_number_has_one_spelling(field: Any) -> None:
 def test_every_error_of_a_large_batch_is_told() -> None:
     errors = READER.long_way(b"[" + b",".join([b"{}"] * 1_000) + b"]").errors
     assert len(errors) == 1_000 * len(DETECTED_NAMES)
+
+
+SWOLLEN = {
+    "names": b"[{" + b",".join(b'"%x":1' % number for number in range(210_000)) + b"}]",
+    "one name": b"[{" + b",".join([b'"":0'] * 400_000) + b"}]",
+    "arrays": b"[" + b",".join([b"[]"] * 690_000) + b"]",
+    "records": b"[" + b",".join([b'{"":0}'] * 290_000) + b"]",
+}
+
+
+@pytest.mark.parametrize("body", SWOLLEN.values(), ids=SWOLLEN)
+def test_what_can_be_no_batch_is_not_parsed(body: bytes) -> None:
+    """It would take a hundred times the memory of its bytes."""
+    assert READER.short_way(body) is None
+    with pytest.raises(InvalidRecordsError) as caught:
+        READER.long_way(body)
+    assert [each["record"] for each in caught.value.errors] == [None]
+
+
+def test_names_that_are_not_known_are_one_error_and_take_no_room() -> None:
+    names = {f"name {number}": 0 for number in range(90_000)}
+    body = json.dumps([{**record(), **names}]).encode()
+    tracemalloc.start()
+    errors = READER.long_way(body).errors
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert [(each["record"], each["field"]) for each in errors] == [(0, None)]
+    assert peak < 20 * len(body)
+
+
+@pytest.mark.parametrize("number", ["9" * 5_000, "-" + "9" * 5_000, "1" + "0" * 20])
+def test_a_number_of_many_digits_is_out_of_range_and_hides_no_other_error(number: str) -> None:
+    rows = [record(Age="HERE", EmployeeNumber="HERE"), record(Age=7)]
+    body = json.dumps(rows).replace('"HERE"', number).encode()
+    assert READER.short_way(body) is None
+    found = READER.long_way(body)
+    assert [(each["record"], each["field"]) for each in found.errors] == [(0, "Age"), (1, "Age")]

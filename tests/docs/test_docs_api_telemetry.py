@@ -17,6 +17,7 @@ from app.body import BODY_SECONDS, MAX_BODY_BYTES
 from app.drift import WINDOW_RECORDS
 from app.entra import MAX_TOKEN_BYTES
 from app.models import MAX_RECORDS
+from app.records import MAX_COMMAS
 from app.server import GRACE_SECONDS, KEEP_ALIVE_SECONDS
 from app.service import Service
 from app.settings import Settings
@@ -38,6 +39,7 @@ def test_the_limits_are_the_codes(bundle: Path) -> None:
     assert [row[1] for row in rows] == [
         f"1 to {MAX_RECORDS:,}",
         f"{MAX_BODY_BYTES:,}",
+        f"{MAX_COMMAS:,}",
         f"{BODY_SECONDS:g}",
         f"{MAX_KEY_BYTES:,}",
         f"{MAX_TOKEN_BYTES:,}",
