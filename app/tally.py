@@ -56,11 +56,12 @@ class Tally:
         if self._codes:
             codes, predictions = self._codes, self._predictions
             self._codes, self._predictions = [], []
-            counts = self._bins.count(_joined(codes))
+            joined = _joined(codes)
+            counts = self._bins.count(joined)
             self._window.add(counts, len(predictions))
             decisions: Counter[Decision] = Counter([each["decision"] for each in predictions])
             outliers = sum([each["outlier"]["is_outlier"] for each in predictions])
-            self._lines.add(counts, predictions, decisions, outliers)
+            self._lines.add(joined, counts, predictions, decisions, outliers)
             self._metrics.answers([_records(each) for each in codes], decisions, outliers)
         self._lines.write_if_due()
 

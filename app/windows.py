@@ -1,8 +1,8 @@
 """The log line `window`: what the records since the last one looked like, as counts.
 
-Counts per field in the release's own bins, of at least 20 records: the bins of one person's record
-are that person's record, so that fewer are never written, not even when the process stops. Lines
-are disjoint: they can be summed, over time and over replicas.
+Counts per field in the release's own bins, of at least 20 records that differ: the bins of one
+person's record are that person's record, however often it is asked about. Fewer are never written,
+not even when the process stops. Lines are disjoint: they may be summed, over time and replicas.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -12,6 +12,7 @@ import numpy as np
 
 from app.drift import Bins, Counts
 from app.log import emit
+from app.scoring import Codes
 from contract.answers import Prediction
 from contract.classifier import Decision
 from contract.telemetry import MINIMUM_RECORDS, SCHEMA
@@ -51,12 +52,15 @@ class WindowLines:
 
     def add(
         self,
+        codes: Codes,
         counts: Counts,
         predictions: Sequence[Prediction],
         decisions: Mapping[Decision, int],
         outliers: int,
     ) -> None:
-        """Take records in: their counts, the answers to them, and what is counted of these."""
+        """Take records in: their codes and counts, the answers, and what is counted of these."""
+        for person in codes.T if len(self._people) < MINIMUM_RECORDS else ():
+            self._people.add(hash(person.tobytes()))
         self._counts += counts
         self._records += len(predictions)
         for prediction in predictions:
@@ -68,7 +72,7 @@ class WindowLines:
 
     def write_if_due(self) -> None:
         """Write the line if there are enough records and the time is up."""
-        if self._records >= self._least and self._clock() - self._begun >= self._seconds:
+        if self._clock() - self._begun >= self._seconds:
             self.write()
 
     def write(self) -> None:
@@ -76,7 +80,7 @@ class WindowLines:
 
         Fewer are never told.
         """
-        if self._records < self._least:
+        if self._records < self._least or len(self._people) < MINIMUM_RECORDS:
             return
         emit(
             "window",
@@ -96,4 +100,5 @@ class WindowLines:
         self._since, self._begun = datetime.now(UTC), self._clock()
         self._counts: Counts = np.zeros(self._bins.starts[-1], dtype=np.int64)
         self._probabilities = [0] * _TENTHS
+        self._people: set[int] = set()
         self._records = self._outliers = self._referred = self._at_risk = 0

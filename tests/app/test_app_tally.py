@@ -18,7 +18,7 @@ from app.windows import WindowLines
 from training.data.dataset import load
 from training.drift.detector import DriftDetector
 
-ROWS = [record(**changes) for changes in REFERENCES] * 4
+ROWS = [record(DailyRate=800 + number, **changes) for number in range(4) for changes in REFERENCES]
 
 
 def alone(row: dict[str, Any]) -> list[int]:

@@ -28,6 +28,11 @@ def lines(capfd: pytest.CaptureFixture[str]) -> list[dict[str, Any]]:
     return [json.loads(line) for line in capfd.readouterr().out.splitlines()]
 
 
+def people(count: int, **changes: Any) -> list[dict[str, Any]]:
+    """Make records of as many people, all in the same bins."""
+    return [record(DailyRate=800 + number, **changes) for number in range(count)]
+
+
 def answer(service: Service, *rows: dict[str, Any]) -> None:
     codes = encode(rows)
     service.tally.add(codes, service.score(codes))
@@ -37,7 +42,7 @@ def answer(service: Service, *rows: dict[str, Any]) -> None:
 def test_a_line_is_written_when_there_are_enough_and_it_is_time(
     service: Service, clock: Clock, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    answer(service, *[record()] * 19)
+    answer(service, *people(19))
     clock.now = 61
     answer(service, *(record(**changes) for changes in REFERENCES))
     (line,) = lines(capfd)
@@ -70,7 +75,7 @@ def test_neither_few_records_nor_little_time_make_a_line(
     records: int,
     seconds: float,
 ) -> None:
-    answer(service, *[record()] * (records - 1))
+    answer(service, *people(records - 1))
     clock.now = seconds
     answer(service, record())
     assert lines(capfd) == []
@@ -79,7 +84,7 @@ def test_neither_few_records_nor_little_time_make_a_line(
 def test_fewer_than_the_least_are_never_written(
     service: Service, clock: Clock, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    answer(service, *[record()] * 19)
+    answer(service, *people(19))
     clock.now = 10_000
     service.tally.settle()
     service.tally.close()
@@ -95,7 +100,7 @@ def test_a_line_begins_with_its_first_record(
     service: Service, clock: Clock, capfd: pytest.CaptureFixture[str]
 ) -> None:
     """Not when it is counted: the sum of all lines would have gaps."""
-    codes = encode([record()] * 20)
+    codes = encode(people(20))
     service.tally.add(codes, service.score(codes))
     begun = datetime.now(UTC)
     clock.now = 60
@@ -108,10 +113,10 @@ def test_a_line_begins_with_its_first_record(
 def test_the_next_line_begins_anew(
     service: Service, clock: Clock, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    answer(service, *[record()] * 20)
+    answer(service, *people(20))
     service.tally.close()
     clock.now = 100
-    answer(service, *[record(JobLevel=5)] * 20)
+    answer(service, *people(20, JobLevel=5))
     clock.now = 159
     answer(service, record(JobLevel=5))
     assert len(lines(capfd)) == 1
@@ -120,3 +125,15 @@ def test_the_next_line_begins_anew(
     (line,) = lines(capfd)
     assert line["records"] == 21
     assert line["counts"]["JobLevel"] == [0, 0, 0, 0, 21]
+
+
+@pytest.mark.parametrize(("others", "told"), [(18, False), (19, True)])
+def test_one_person_asked_about_again_and_again_is_still_one(
+    service: Service, clock: Clock, capfd: pytest.CaptureFixture[str], others: int, told: bool
+) -> None:
+    for _ in range(30):
+        answer(service, record())
+    answer(service, *people(others))
+    clock.now = 10_000
+    service.tally.close()
+    assert [line["records"] for line in lines(capfd)] == ([49] if told else [])

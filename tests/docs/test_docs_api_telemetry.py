@@ -69,7 +69,8 @@ def settings(bundle: Path) -> Settings:
 @pytest.fixture(scope="module")
 def lines(serving: Process) -> list[dict[str, Any]]:
     """Real log lines: answers, refusals, an unknown path and method, and a window."""
-    predict(serving, *[record(TotalWorkingYears=60)] * MINIMUM_RECORDS)
+    rows = [record(TotalWorkingYears=60, DailyRate=800 + n) for n in range(MINIMUM_RECORDS)]
+    predict(serving, *rows)
     ask(serving, "GET /nothing")
     ask(serving, "BREW /release")
     # A window that is due is written beside the requests, and counted after its answer is sent.
