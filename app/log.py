@@ -29,9 +29,11 @@ def emit(event: str, **fields: Any) -> None:
 
 def write(lines: Sequence[Mapping[str, Any]]) -> None:
     """Write lines; a log that cannot be written must not fail the request it is about."""
-    text = _encode(lines)
+    text = memoryview(_encode(lines))
     with contextlib.suppress(OSError):
-        os.write(_STDOUT, text)
+        # A signal ends a write into a full pipe early.
+        while text:
+            text = text[os.write(_STDOUT, text) :]
 
 
 def describe(error: BaseException) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import os
 
 import pytest
 from app_processes import JSON, KEY, Start
@@ -43,6 +44,27 @@ def test_another_event_loop_writes_what_the_last_one_left(
     assert numbers(capfd) == []
     asyncio.run(add(1, 0.2))
     assert numbers(capfd) == [0, 1]
+
+
+def test_lines_are_written_whole_where_the_system_takes_a_part(
+    capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As where a signal comes while a pipe is full."""
+    write = os.write
+
+    def write_a_part(descriptor: int, text: memoryview) -> int:
+        return write(descriptor, text[:5])
+
+    monkeypatch.setattr(os, "write", write_a_part)
+    journal = Journal()
+
+    async def run() -> None:
+        for number in range(3):
+            journal.add({"number": number})
+        journal.write()
+
+    asyncio.run(run())
+    assert numbers(capfd) == [0, 1, 2]
 
 
 def test_a_process_that_is_stopped_writes_all_of_its_lines(start: Start) -> None:
