@@ -83,13 +83,12 @@ class _Server(uvicorn.Server):
         self, config: uvicorn.Config, service: Service, control: tuple[Path, socket.socket] | None
     ) -> None:
         super().__init__(config)
-        # What is kept must not wait for the next request, which may come tomorrow.
-        config.callback_notify, config.timeout_notify = self._settle, 1
         self._service = service
         self._control_socket = control
         self._control: Control | None = None
         self._handover: Handover | None = None
         self._exporter = _exporter(service)
+        self._settling: asyncio.Task[None] | None = None
 
     def stop(self, _signal: int, _frame: FrameType | None) -> None:
         """Handle a signal that comes before or after uvicorn's own handlers are in place."""
@@ -100,6 +99,7 @@ class _Server(uvicorn.Server):
         # What start-up made lives as long as the process: the collector need never look at it.
         gc.freeze()
         gc.enable()
+        self._settling = asyncio.create_task(self._settle())
         if self._exporter:
             self._exporter.start()
         if self._control_socket and sockets:
@@ -120,12 +120,21 @@ class _Server(uvicorn.Server):
             self._control.close()
             await self._handover.stop()
         await super().shutdown(sockets)
+        if self._settling:
+            self._settling.cancel()
         self._service.tally.close()
         if self._exporter:
             await self._exporter.stop()
 
     async def _settle(self) -> None:
-        self._service.tally.settle()
+        # What is kept must not wait for the next request, which may come tomorrow. uvicorn's own
+        # `callback_notify` goes by the time of day, and rests for an hour when that is set back.
+        while True:
+            await asyncio.sleep(1)
+            try:
+                self._service.tally.settle()
+            except Exception as error:
+                emit("error", **describe(error))
 
     async def _take(self, connection: socket.socket) -> None:
         """Give an accepted connection to uvicorn, as the closure in its `startup` does.

@@ -1,12 +1,15 @@
 """The log line `window`: counts of enough people, never of a few."""
 
 import json
+import time
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import pytest
 from app_bundles import REFERENCES, record
 from app_clock import Clock
+from app_processes import ROOT, Start, predict
 
 from app.scoring import encode
 from app.service import Service
@@ -137,3 +140,26 @@ def test_one_person_asked_about_again_and_again_is_still_one(
     clock.now = 10_000
     service.tally.close()
     assert [line["records"] for line in lines(capfd)] == ([49] if told else [])
+
+
+STEP = """
+import os, time
+of_day = time.time
+time.time = lambda: of_day() - 3600 * os.path.exists("set-back")
+"""
+"""A clock that somebody sets back by an hour; Python imports a `sitecustomize` before all else."""
+
+
+def test_a_line_is_written_though_the_clock_was_set_back(tmp_path: Path, start: Start) -> None:
+    (tmp_path / "sitecustomize.py").write_text(STEP)
+    path = f"{tmp_path}:{ROOT}"
+    process = start("A", PYTHONPATH=path, WINDOW_SECONDS="1").wait_ready()
+    (tmp_path / "set-back").touch()
+    connection = process.connect()
+    body = json.dumps(people(MINIMUM_RECORDS)).encode()
+    assert predict(connection, body)[0] == 200
+    connection.close()
+    deadline = time.monotonic() + 10
+    while '"window"' not in process.log.read_text():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
