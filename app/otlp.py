@@ -9,6 +9,8 @@ process's begin: what did not arrive is in what arrives next. No request waits f
 
 import asyncio
 import contextlib
+import logging
+import threading
 import time
 import uuid
 from collections.abc import Callable, Iterable
@@ -39,7 +41,11 @@ __all__ = ["Exporter", "converted"]
 
 _SECONDS = 60.0
 _TIMEOUT_SECONDS = 2.0
-"""A collector is near or it is not there, and a process that is stopped waits for it once more."""
+"""To connect, and for each piece of an answer: a collector is near or it is not there."""
+_STOP_SECONDS = 4.0
+"""In all, for a send that is under way and the last one: many small pieces take any time."""
+
+_log = logging.getLogger(__name__)
 
 
 class Exporter:
@@ -71,16 +77,22 @@ class Exporter:
         self._task = asyncio.create_task(self._run())
 
     async def stop(self) -> None:
-        """Send what there is, and then no more."""
+        """Send what there is, as far as the time allows, and then no more."""
         self._stopping.set()
         if self._task:
-            await self._task
+            try:
+                await asyncio.wait_for(self._task, _STOP_SECONDS)
+            except TimeoutError:
+                _log.error("Failed to send the last metrics in time")
         self._exporter.shutdown()
 
     async def _run(self) -> None:
-        while not self._stopping.is_set():
+        last = False
+        while not last:
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._stopping.wait(), _SECONDS)
+            # A send that a stop overtakes lacks what was counted since it began.
+            last = self._stopping.is_set()
             try:
                 await self._send()
             except Exception as error:
@@ -90,8 +102,21 @@ class Exporter:
         metrics = [converted(family, self._begun, time.time_ns()) for family in self._read()]
         scope = ScopeMetrics(InstrumentationScope("app"), metrics, schema_url="")
         data = MetricsData([ResourceMetrics(self._resource, [scope], schema_url="")])
-        # A failure is logged where it happens.
-        await asyncio.to_thread(self._exporter.export, data)
+        # Not `to_thread`: the process could not end before the answer does.
+        loop, done = asyncio.get_running_loop(), asyncio.Event()
+
+        def export() -> None:
+            try:
+                # A failure is logged where it happens.
+                self._exporter.export(data)
+            except Exception as error:
+                emit("error", **describe(error))
+            # The loop is closed when the stop did not wait for this.
+            with contextlib.suppress(RuntimeError):
+                loop.call_soon_threadsafe(done.set)
+
+        threading.Thread(target=export, daemon=True).start()
+        await done.wait()
 
 
 def converted(family: Family, begun: int, now: int) -> Metric:

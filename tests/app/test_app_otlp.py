@@ -1,5 +1,7 @@
 """The metrics as a collector gets them: those of /metrics, by OTLP, and nobody waits for them."""
 
+import asyncio
+import contextlib
 import gzip
 import json
 import threading
@@ -18,18 +20,21 @@ from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import (
 from prometheus_client.parser import text_string_to_metric_families
 
 from app.metrics import Metrics
-from app.otlp import converted
+from app.otlp import Exporter, converted
 
 CANARY = "Canary-Ada-Lovelace"
 
 
 class Collector:
-    """Takes what is sent to it, or answers with another status, or not at all."""
+    """Takes what is sent to it, or answers with another status, without an end, or not at all."""
 
     def __init__(self) -> None:
         self.sent: list[tuple[str, bytes]] = []
         self.status = 200
         self.seconds = 0.0
+        self.drips = False
+        self.asked, self.may_answer = threading.Event(), threading.Event()
+        self.may_answer.set()
         outer = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -38,10 +43,22 @@ class Collector:
                 if self.headers.get("Content-Encoding") == "gzip":
                     body = gzip.decompress(body)
                 outer.sent.append((self.path, body))
+                outer.asked.set()
+                outer.may_answer.wait()
                 time.sleep(outer.seconds)
+                if outer.drips:
+                    self.drip()
+                    return
                 self.send_response(outer.status)
                 self.send_header("Content-Length", "0")
                 self.end_headers()
+
+            def drip(self) -> None:
+                with contextlib.suppress(OSError):
+                    self.wfile.write(b"HTTP/1.1 200 OK\r\nX-Long: ")
+                    while True:
+                        self.wfile.write(b"x")
+                        time.sleep(0.5)
 
             def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - its name
                 pass
@@ -141,6 +158,30 @@ def test_a_collector_gets_what_metrics_has(start: Start, collector: Collector) -
         assert secret.encode() not in sent
 
 
+def test_what_is_counted_during_a_send_is_sent_at_the_stop(
+    collector: Collector, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("app.otlp._SECONDS", 0.0)
+    collector.may_answer.clear()
+    metrics = Metrics("7")
+    metrics.request("/predict", 200, 0.001)
+
+    async def run() -> None:
+        exporter = Exporter(collector.url, "7", metrics.collect)
+        exporter.start()
+        assert await asyncio.to_thread(collector.asked.wait, 10)
+        metrics.request("/predict", 200, 0.001)
+        stopping = asyncio.create_task(exporter.stop())
+        await asyncio.sleep(0)
+        collector.may_answer.set()
+        await stopping
+
+    asyncio.run(run())
+    labels = (("route", "/predict"), ("status", "200"))
+    sent = [told(body)[1]["attrition_requests_total", labels] for _, body in collector.sent]
+    assert sent == [1, 2]
+
+
 @pytest.mark.parametrize(("status", "seconds"), [(400, 0.0), (503, 0.0), (200, 30.0), (0, 0.0)])
 def test_a_collector_that_fails_holds_nobody_up(
     start: Start, collector: Collector, status: int, seconds: float
@@ -152,10 +193,24 @@ def test_a_collector_that_fails_holds_nobody_up(
     assert b'"live"' in ask(process, "GET", "/health/live")
     # This waits for less long than the slow collector takes.
     assert process.terminate() == 0
+    assert any("opentelemetry" in logger for logger in loggers(process))
+
+
+def test_an_answer_without_an_end_does_not_hold_up_the_stop(
+    start: Start, collector: Collector
+) -> None:
+    collector.drips = True
+    process = start("A", OTLP_ENDPOINT=collector.url).wait_ready()
+    assert process.terminate() == 0
+    assert loggers(process) == {"app.otlp"}
+
+
+def loggers(process: Process) -> set[str]:
+    """Return who complained in the log; nobody did by a traceback."""
     log = process.log.read_text()
     assert "Traceback" not in log
     lines = [json.loads(line) for line in log.splitlines()]
-    assert [line for line in lines if line["event"] == "log" and "opentelemetry" in line["logger"]]
+    return {line["logger"] for line in lines if line["event"] == "log"}
 
 
 def test_without_a_collector_nothing_of_it_is_loaded(start: Start) -> None:
