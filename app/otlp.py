@@ -15,6 +15,7 @@ import time
 import uuid
 from collections.abc import Callable, Iterable
 from itertools import groupby, pairwise
+from typing import Any
 
 from opentelemetry.exporter.otlp.proto.http import Compression
 from opentelemetry.exporter.otlp.proto.http.metric_exporter import OTLPMetricExporter
@@ -34,6 +35,7 @@ from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.util.instrumentation import InstrumentationScope
 from prometheus_client.metrics_core import Metric as Family
 from prometheus_client.samples import Sample
+from requests import RequestException, Response, Session
 
 from app.log import describe, emit
 
@@ -64,10 +66,13 @@ class Exporter:
                 "service.instance.id": str(uuid.uuid4()),
             }
         )
+        session = Session()
+        session.hooks["response"].append(_refuse_redirect)
         self._exporter = OTLPMetricExporter(
             f"{endpoint.rstrip('/')}/v1/metrics",
             timeout=_TIMEOUT_SECONDS,
             compression=Compression.Gzip,
+            session=session,
         )
         self._stopping = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
@@ -117,6 +122,12 @@ class Exporter:
 
         threading.Thread(target=export, daemon=True).start()
         await done.wait()
+
+
+def _refuse_redirect(response: Response, **_: Any) -> None:
+    # The exporter follows none, and takes every answer below 400 for success.
+    if 300 <= response.status_code < 400:
+        raise RequestException("the collector redirects")
 
 
 def converted(family: Family, begun: int, now: int) -> Metric:

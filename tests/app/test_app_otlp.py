@@ -182,7 +182,10 @@ def test_what_is_counted_during_a_send_is_sent_at_the_stop(
     assert sent == [1, 2]
 
 
-@pytest.mark.parametrize(("status", "seconds"), [(400, 0.0), (503, 0.0), (200, 30.0), (0, 0.0)])
+@pytest.mark.parametrize(
+    ("status", "seconds"),
+    [(302, 0.0), (307, 0.0), (400, 0.0), (503, 0.0), (200, 30.0), (0, 0.0)],
+)
 def test_a_collector_that_fails_holds_nobody_up(
     start: Start, collector: Collector, status: int, seconds: float
 ) -> None:
