@@ -7,11 +7,11 @@ state. The figures and verdicts of a release are the exception; they are what is
 import hashlib
 import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, cast
 
-__all__ = ["Change", "Release", "Run", "read"]
+__all__ = ["PASSED_OVER", "Change", "Release", "Run", "read"]
 
 _QUIET = {"same", "read", "refresh"}
 _HALVES = {"create-replacement", "delete-replaced", "discard-replaced"}
@@ -20,6 +20,15 @@ _RELEASES = {"ReleaseGate", "TrainingRun"}
 _VERSION = re.compile(r"\d+")
 """What is not known yet is a marker of Pulumi's that looks like a GUID."""
 _LAST_LINES = 15
+PASSED_OVER: Mapping[str, tuple[str, ...]] = {
+    "azure-native:consumption:Budget": ("timePeriod",),
+    "azure-native:containerservice:ManagedCluster": (
+        *("kubernetesVersion", "agentPoolProfiles[0].count"),
+    ),
+    "databricks:index/registeredModel:RegisteredModel": ("aliases",),
+    "kubernetes:apps/v1:Deployment": ("spec.replicas",),
+}
+"""What moves by itself, by type: the program's own `ignore_changes`, of which no event tells."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,7 +53,10 @@ class Release:
 
 @dataclass(frozen=True, kw_only=True)
 class Run:
-    """What was planned or done. `moved` is what somebody changed in the cloud itself."""
+    """What was planned or done. `moved` is what somebody changed in the cloud itself.
+
+    What somebody added there is in `changes`, where an apply would take it away.
+    """
 
     changes: tuple[Change, ...] = ()
     moved: tuple[Change, ...] = ()
@@ -109,9 +121,52 @@ def _moved(metadata: Mapping[str, Any]) -> Change | None:
         return None
     if not metadata.get("new"):
         return _change({**metadata, "op": "gone"}, ())
-    old, new = _outputs(metadata["old"]), _outputs(metadata["new"])
-    keys = {key for key in {*old, *new} if old.get(key) != new.get(key)}
+    keys = _drifted(metadata["old"], metadata["new"], PASSED_OVER.get(metadata["type"], ()))
     return _change({**metadata, "op": "changed"}, keys) if keys else None
+
+
+def _drifted(
+    old: Mapping[str, Any], new: Mapping[str, Any], passed_over: Sequence[str]
+) -> list[str]:
+    """Name the inputs that the cloud no longer has as it had them.
+
+    What nobody asked for (a status, an object's version, an entity tag) moves every day. Outputs
+    are compared with outputs, because a cloud spells what it was given in its own way; an input
+    that no output repeats is compared where the read gives inputs.
+    """
+    drifted: list[str] = []
+    for key, asked in _inputs(old).items():
+        told = key in _outputs(old)
+        before = _outputs(old)[key] if told else asked
+        after = _outputs(new).get(key) if told else _inputs(new).get(key, asked)
+        if _differs(asked, before, after, key, passed_over):
+            drifted.append(key)
+    return drifted
+
+
+def _differs(asked: Any, before: Any, after: Any, path: str, passed_over: Sequence[str]) -> bool:
+    """Whether anything at `path` that was asked for is no longer as it was."""
+    if path in passed_over or before is None:
+        return False
+    pairs: list[tuple[Any, Any, Any, str]]
+    match asked, before, after:
+        case dict(), dict(), dict():
+            items = cast("dict[str, Any]", asked).items()
+            old, new = cast("dict[str, Any]", before), cast("dict[str, Any]", after)
+            pairs = [(value, old.get(key), new.get(key), f"{path}.{key}") for key, value in items]
+        case list(), list(), list():
+            lists = [cast("list[Any]", each) for each in (asked, before, after)]  # pyright: ignore[reportUnknownVariableType] - no list's type is known
+            if len(lists[1]) != len(lists[2]):
+                return True
+            items = enumerate(zip(*lists, strict=False))
+            pairs = [(*values, f"{path}[{number}]") for number, values in items]
+        case _:
+            return before != after
+    return any(_differs(*pair, passed_over) for pair in pairs)
+
+
+def _inputs(state: Mapping[str, Any]) -> Mapping[str, Any]:
+    return state.get("inputs") or {}
 
 
 def _outputs(state: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -125,8 +180,7 @@ def _release(told: Iterable[Mapping[str, Any]]) -> Release | None:
         state = metadata.get("new")
         if not state or metadata["type"].rpartition(":")[2] not in _RELEASES:
             continue
-        inputs: Mapping[str, Any] = state.get("inputs") or {}
-        props: dict[str, Any] = {**inputs, **_outputs(state)}
+        props: dict[str, Any] = {**_inputs(state), **_outputs(state)}
         if _VERSION.fullmatch(str(props.get("version", ""))):
             found = Release(
                 version=str(props["version"]),

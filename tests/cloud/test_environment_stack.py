@@ -11,6 +11,7 @@ import api_program
 import cluster_world
 import pytest
 
+from delivery.events import PASSED_OVER
 from engine.project import load
 from policies import Resource, StackConfig, violations
 from stacks import deploy
@@ -140,6 +141,15 @@ def test_production_builds_nothing_and_runs_what_the_gate_found() -> None:
         "containers"
     ]
     assert container["image"] == IMAGE
+
+
+def test_what_the_program_ignores_is_passed_over_where_drift_is_looked_for(stack: str) -> None:
+    """No event of the engine tells what a program ignores; `shared` has its own test of it."""
+    ignored = {r.type: tuple(r.request.ignoreChanges) for r in compose(stack).resources}
+    kinds = ("azure-native:containerservice:ManagedCluster", "kubernetes:apps/v1:Deployment")
+    assert {kind: paths for kind, paths in ignored.items() if paths} == {
+        kind: PASSED_OVER[kind] for kind in kinds
+    }
 
 
 def test_a_pinned_release_is_asked_for_by_version_and_reason() -> None:

@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from contract.dataset import PACKAGED
+from delivery.events import PASSED_OVER
 from engine.project import load
 from infra.dataset import canonical_csv
 from infra.jobs import SCORING_PACKAGES, TRAINING_PACKAGES
@@ -133,6 +134,19 @@ def test_a_first_preview_makes_the_same_resources(shared: Recorder) -> None:
         (r.type, r.name) for r in shared.resources
     }
     assert preview.outputs.keys() == OUTPUTS
+
+
+def test_what_the_program_ignores_is_passed_over_where_drift_is_looked_for(
+    shared: Recorder,
+) -> None:
+    ignored = {r.type: tuple(r.request.ignoreChanges) for r in shared.resources}
+    kinds = (
+        "azure-native:consumption:Budget",
+        "databricks:index/registeredModel:RegisteredModel",
+    )
+    assert {kind: paths for kind, paths in ignored.items() if paths} == {
+        kind: PASSED_OVER[kind] for kind in kinds
+    }
 
 
 def test_names_on_azure_are_the_naming_module_s(shared: Recorder, names: Names) -> None:

@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any, ClassVar
 
 import pytest
 import yaml
@@ -251,6 +252,120 @@ class TestDrift:
         commands.answer("pulumi preview", told=events())
         status, _, state = self.look(commands)
         assert (status, state) == (1, "state=drifted")
+
+
+REGISTRY = "azure-native:containerregistry:Registry"
+CLUSTER = "azure-native:containerservice:ManagedCluster"
+WORKLOAD = "kubernetes:apps/v1:Deployment"
+STAGE = "pulumi-python:dynamic/lifecycle:ModelStage"
+
+
+def refreshed(
+    kind: str, asked: dict[str, Any], had: dict[str, Any], has: dict[str, Any] | None, **given: Any
+) -> tuple[Change, ...]:
+    """Read a refresh: the inputs, the outputs before and after; `given` are the read's inputs."""
+    urn = f"urn:pulumi:staging::employee-retention::{kind}::thing"
+    old = {"inputs": asked, "outputs": had}
+    new = None if has is None else {"inputs": {**asked, **given}, "outputs": has}
+    metadata = {"op": "refresh", "urn": urn, "type": kind, "diffs": None, "detailedDiff": None}
+    metadata |= {"old": old, "new": new}
+    return read([json.dumps({"resOutputsEvent": {"metadata": metadata}})]).moved
+
+
+class TestMoved:
+    """Only what the program asked for can drift: the rest of a cloud moves every day."""
+
+    POD: ClassVar = {"containers": [{"name": "api", "image": "api@sha256:aaa"}]}
+    ASKED: ClassVar = {
+        "metadata": {"labels": {"app.kubernetes.io/name": "api"}},
+        "spec": {"replicas": 2, "template": {"spec": POD}},
+    }
+
+    def workload(self, *, version: str, ready: int, replicas: int = 2) -> dict[str, Any]:
+        container = {**self.POD["containers"][0], "imagePullPolicy": "IfNotPresent"}
+        return {
+            "metadata": {
+                "labels": {"app.kubernetes.io/name": "api"},
+                "resourceVersion": version,
+                "managedFields": [{"manager": f"manager-{version}"}],
+            },
+            "spec": {"replicas": replicas, "template": {"spec": {"containers": [container]}}},
+            "status": {"readyReplicas": ready},
+        }
+
+    def cluster(self, *, tag: str, nodes: int, patch: int, size: str = "D4s") -> dict[str, Any]:
+        pool = {"name": "system", "count": nodes, "vmSize": size, "powerState": {"code": "Running"}}
+        return {
+            "agentPoolProfiles": [pool],
+            "currentKubernetesVersion": f"1.34.{patch}",
+            "eTag": tag,
+            "kubernetesVersion": f"1.34.{patch}",
+        }
+
+    NODES: ClassVar = {
+        "agentPoolProfiles": [{"name": "system", "count": 2, "vmSize": "D4s"}],
+        "kubernetesVersion": "1.34",
+    }
+
+    def test_a_workloads_status_is_no_drift_nor_is_what_its_autoscaler_does(self) -> None:
+        had = self.workload(version="1", ready=2)
+        assert not refreshed(WORKLOAD, self.ASKED, had, had)
+        has = self.workload(version="9", ready=4, replicas=4)
+        assert not refreshed(WORKLOAD, self.ASKED, had, has)
+
+    def test_a_clusters_entity_tag_nodes_and_patch_are_no_drift(self) -> None:
+        had = self.cluster(tag="a", nodes=2, patch=1)
+        assert not refreshed(CLUSTER, self.NODES, had, self.cluster(tag="b", nodes=5, patch=3))
+
+    def test_a_clusters_machines_are(self) -> None:
+        had = self.cluster(tag="a", nodes=2, patch=1)
+        has = self.cluster(tag="b", nodes=2, patch=1, size="D2s")
+        (change,) = refreshed(CLUSTER, self.NODES, had, has)
+        assert change.keys == ("agentPoolProfiles",)
+
+    def test_a_pool_more_is(self) -> None:
+        had, has = (self.cluster(tag="a", nodes=2, patch=1) for _ in range(2))
+        has["agentPoolProfiles"].append({"name": "more"})
+        assert refreshed(CLUSTER, self.NODES, had, has)
+
+    def test_a_label_a_container_and_one_that_is_gone_are(self) -> None:
+        had = self.workload(version="1", ready=2)
+        for labels in ({"app.kubernetes.io/name": "else"}, {}, None):
+            has = self.workload(version="2", ready=2)
+            has["metadata"]["labels"] = labels
+            (change,) = refreshed(WORKLOAD, self.ASKED, had, has)
+            assert change == Change(
+                operation="changed", kind="Deployment", name="thing", keys=("metadata",)
+            )
+        has = self.workload(version="2", ready=2)
+        has["spec"]["template"]["spec"]["containers"][0]["image"] = "api@sha256:bbb"
+        (change,) = refreshed(WORKLOAD, self.ASKED, had, has)
+        assert change.keys == ("spec",)
+
+    def test_tags_that_are_gone_are(self) -> None:
+        asked = {"tags": {"stage": "shared"}}
+        (change,) = refreshed(REGISTRY, asked, {**asked, "id": "/r"}, {"id": "/r"})
+        assert change.keys == ("tags",)
+
+    def test_an_input_that_no_output_repeats_is_asked_of_the_read(self) -> None:
+        asked = {"adminUserEnabled": False, "resourceGroupName": "rg"}
+        assert not refreshed(REGISTRY, asked, {"id": "/r"}, {"id": "/r"})
+        (change,) = refreshed(REGISTRY, asked, {"id": "/r"}, {"id": "/r"}, adminUserEnabled=True)
+        assert change.keys == ("adminUserEnabled",)
+
+    def test_how_a_cloud_spells_an_input_is_no_drift(self) -> None:
+        had = {"cpu": "500m"}
+        assert not refreshed(WORKLOAD, {"cpu": "0.5"}, had, had, cpu="500m")
+
+    def test_an_alias_that_was_moved_by_hand_is(self) -> None:
+        asked = {"stage": "staging", "version": "7", "evidence": {"image": "a"}}
+        had = {**asked, "previous_version": "6"}
+        (change,) = refreshed(STAGE, asked, had, {**had, "version": "5"})
+        assert change.keys == ("version",)
+
+    def test_what_is_gone_is(self) -> None:
+        (change,) = refreshed(STAGE, {"version": "7"}, {"version": "7"}, None)
+        assert (change.operation, change.keys) == ("gone", ())
 
 
 def test_a_signal_to_stop_reaches_the_engine_which_ends_in_order(commands: Commands) -> None:

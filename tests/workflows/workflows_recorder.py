@@ -170,8 +170,8 @@ def events(
         state = {"inputs": inputs, "outputs": {}}
         told.append({"resourcePreEvent": {"metadata": metadata("same", gate, "gate", new=state)}})
     if moved:
-        old, new = {"outputs": {"tags": "a", "sku": "b"}}, {"outputs": {"tags": "x", "sku": "b"}}
-        kind = "azure-native:containerregistry:Registry"
+        kind, asked = "azure-native:containerregistry:Registry", {"tags": "a", "sku": "b"}
+        old, new = ({"inputs": asked, "outputs": {**asked, "tags": tags}} for tags in ("a", "x"))
         found = metadata("refresh", kind, "images", old=old, new=new)
         told.append({"resOutputsEvent": {"metadata": found}})
     if policy:
