@@ -2,6 +2,7 @@
 
     LifecycleError
     ├── RegistryError      the model registry does not answer or lacks what was asked for
+    │   └── NoSuchReleaseError  it answers: there are releases, and not this one
     ├── WorkspaceError     the Databricks workspace does not answer, or refuses
     ├── TrainingError      a training run failed, and registered nothing
     ├── GateError          a release's figures do not reach the stage's gates, or were changed
@@ -17,6 +18,7 @@ __all__ = [
     "AddressError",
     "GateError",
     "LifecycleError",
+    "NoSuchReleaseError",
     "ProcessError",
     "RegistryError",
     "SmokeTestError",
@@ -32,6 +34,10 @@ class LifecycleError(Exception):
 
 class RegistryError(LifecycleError):
     """The model registry does not answer, or has no such model, version or alias."""
+
+
+class NoSuchReleaseError(RegistryError):
+    """The registry answers that there is no such version, while there are others."""
 
 
 class WorkspaceError(LifecycleError):

@@ -18,7 +18,7 @@ import pulumi
 from contract import release as contract
 from contract.dataset import shown
 from infra.lifecycle.databricks import Credentials
-from infra.lifecycle.errors import RegistryError
+from infra.lifecycle.errors import NoSuchReleaseError, RegistryError
 from infra.lifecycle.mlflow_client import is_missing, open_client
 
 if TYPE_CHECKING:
@@ -81,7 +81,11 @@ class Registry:
         self._opened: MlflowClient | None = None
 
     def release(self, version: str) -> Release:
-        """Look up one version; the error for a missing one lists those that there are."""
+        """Look up one version.
+
+        Raises:
+            NoSuchReleaseError: it is not there; the message lists those that are.
+        """
         with self._asking(f"version {version}"):
             try:
                 return _release(self._client.get_model_version(self._model, version))
@@ -90,7 +94,8 @@ class Registry:
                     raise
                 there = [str(found.version) for found in self._versions()][:_VERSIONS_SHOWN]
                 known = f"there are {', '.join(there)}" if there else "there is none yet"
-                raise self._error(f"version {version}", f"not found; {known}") from error
+                kind = NoSuchReleaseError if there else RegistryError
+                raise self._error(f"version {version}", f"not found; {known}", kind) from error
 
     def find(self, fingerprint: str) -> Release | None:
         """Look up the newest release that was made from exactly these inputs, if there is one."""
@@ -269,9 +274,11 @@ class Registry:
             )
             raise self._error(what, f"{reason}{hint}") from error
 
-    def _error(self, what: str, reason: str) -> RegistryError:
+    def _error(
+        self, what: str, reason: str, kind: type[RegistryError] = RegistryError
+    ) -> RegistryError:
         where = " at ".join(filter(None, (shown(self._registry_uri), self._address.get("host"))))
-        return RegistryError(f"model registry {where}, model {self._model!r}, {what}: {reason}")
+        return kind(f"model registry {where}, model {self._model!r}, {what}: {reason}")
 
 
 def _evidence(tags: Mapping[str, str], stage: str) -> dict[str, Any]:

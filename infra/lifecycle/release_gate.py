@@ -14,12 +14,19 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 import pulumi
-from pulumi.dynamic import CheckResult, CreateResult, DiffResult, Resource, UpdateResult
+from pulumi.dynamic import (
+    CheckFailure,
+    CheckResult,
+    CreateResult,
+    DiffResult,
+    Resource,
+    UpdateResult,
+)
 from pulumi.output import contains_unknowns
 
 from contract.release import TAG_PROVEN, ReleaseError
 from infra.lifecycle.databricks import CredentialProvider
-from infra.lifecycle.errors import GateError, RegistryError
+from infra.lifecycle.errors import GateError, NoSuchReleaseError, RegistryError
 from infra.lifecycle.evidence import sealed_figures
 from infra.lifecycle.gates import Gate, Verdict, judge
 from infra.lifecycle.registry import Registry, RegistryAddress, Release
@@ -90,7 +97,9 @@ class ReleaseGateProvider(CredentialProvider):
         """Add the release, its figures and the verdicts, so that a preview shows them.
 
         What was judged before is not judged again: the figures that a release was sealed with never
-        change. Which release a stage has does, so that one is always asked for.
+        change. Which release a stage has does, so that one is always asked for. A version that is
+        not there is refused here: a mistyped `releaseVersion` is no plan to approve. A registry
+        without any is not refused, as the same `up` may be about to fill it.
         """
         if contains_unknowns(news):
             return CheckResult(news, [])
@@ -98,6 +107,8 @@ class ReleaseGateProvider(CredentialProvider):
             return CheckResult({**news, **_found(olds)}, [])
         try:
             inputs = {**news, **_judge(self._registry(news), news, sealed=False).props()}
+        except NoSuchReleaseError as error:
+            return CheckResult(news, [CheckFailure("version", str(error))])
         except RegistryError:
             # A preview with no registry at hand shows the rest; create asks again, and says why.
             return CheckResult(news, [])

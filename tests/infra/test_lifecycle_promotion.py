@@ -105,6 +105,24 @@ def test_an_unproven_pin_is_refused(production: Production, store: Store) -> Non
     assert production.deployed() == f"{first} {image(first)}"
 
 
+def test_a_release_that_is_not_there_is_refused_by_the_preview(
+    production: Production, store: Store
+) -> None:
+    first = staged(store)
+    production.up()
+    production.config["proj:releaseVersion"] = "99"
+    with pytest.raises(EngineError, match=r"gate.*, version: .*version 99: not found; there are 1"):
+        production.preview()
+    assert production.deployed() == f"{first} {image(first)}"
+
+
+def test_a_registry_without_a_release_may_be_about_to_get_one(production: Production) -> None:
+    production.config["proj:releaseVersion"] = "99"
+    assert "verdicts" not in production.preview()["gate"].record.inputs
+    with pytest.raises(EngineError, match="version 99: not found; there is none yet"):
+        production.up()
+
+
 def test_a_preview_goes_on_when_the_registry_is_out_of_order(
     production: Production, store: Store
 ) -> None:

@@ -9,7 +9,7 @@ import pytest
 from lifecycle_store import FIGURES, MODEL, Store, address
 
 from contract.release import ReleaseError, check_tag
-from infra.lifecycle.errors import RegistryError
+from infra.lifecycle.errors import NoSuchReleaseError, RegistryError
 from infra.lifecycle.registry import Registry, RegistryAddress, Release
 
 
@@ -266,8 +266,9 @@ def test_a_missing_version_comes_with_the_newest_that_there_are(
 ) -> None:
     for _ in range(versions):
         store.add()
-    with pytest.raises(RegistryError, match=rf"version 99: not found; {known}$"):
+    with pytest.raises(RegistryError, match=rf"version 99: not found; {known}$") as caught:
         store.registry.release("99")
+    assert isinstance(caught.value, NoSuchReleaseError) == (versions > 0)
 
 
 def test_a_stage_cannot_be_moved_to_a_missing_version(store: Store) -> None:

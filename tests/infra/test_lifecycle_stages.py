@@ -81,6 +81,23 @@ def test_a_release_that_holds_its_gates_passes_with_its_figures(store: Store) ->
     }
 
 
+@pytest.mark.parametrize("props", [gate, promoting])
+def test_a_release_that_is_not_there_is_refused_before_anything_is_done(
+    store: Store, props: Callable[..., dict[str, Any]]
+) -> None:
+    """A preview that let it pass would be approved, and the apply would fail."""
+    store.add()
+    store.add()
+    (failure,) = ReleaseGateProvider().check({}, props(store, "99")).failures
+    assert failure.property == "version"
+    assert failure.reason.endswith("version 99: not found; there are 2, 1")
+
+
+def test_a_registry_without_any_release_refuses_nothing_yet(store: Store) -> None:
+    """An `up` of everything trains the first one."""
+    assert checked(gate(store, "1")) == gate(store, "1")
+
+
 @pytest.mark.parametrize("call", ["create", "update"])
 def test_a_release_that_fails_a_gate_is_stopped_with_figure_and_bound(
     store: Store, call: str
