@@ -14,7 +14,7 @@ from delivery.events import Run
 from delivery.pulumi import SETTINGS, DeliveryError, Outcome, run, settings_file
 from delivery.report import LIMIT, report
 
-_REFRESH = ("--refresh",)
+_REFRESH = "--refresh"
 _UP = ("--yes", "--skip-preview")
 
 
@@ -27,7 +27,7 @@ def main() -> int:
 
 
 def _preview(root: Path, options: argparse.Namespace) -> int:
-    outcome = _guarded(root, options.stack, _given(options), "preview")
+    outcome = _guarded(root, options.stack, _given(options), "preview", *_refresh(options))
     title = f"Preview of {options.stack}"
     _publish(options, report(title, outcome.run, failed=bool(outcome.status), reason=_why(options)))
     _output("digest", outcome.run.digest)
@@ -35,9 +35,9 @@ def _preview(root: Path, options: argparse.Namespace) -> int:
 
 
 def _apply(root: Path, options: argparse.Namespace) -> int:
-    given = _given(options)
+    given, refresh = _given(options), _refresh(options)
     if options.approved:
-        planned = _guarded(root, options.stack, given, "preview")
+        planned = _guarded(root, options.stack, given, "preview", *refresh)
         if planned.status == 0 and planned.run.digest != options.approved:
             refusal = (
                 "This is no longer the plan that was approved, so nothing was applied: run the "
@@ -47,14 +47,14 @@ def _apply(root: Path, options: argparse.Namespace) -> int:
         if planned.status:
             _publish(options, report(f"{options.stack}: not applied", planned.run, failed=True))
             return 1
-    outcome = _guarded(root, options.stack, given, "up", *_UP)
+    outcome = _guarded(root, options.stack, given, "up", *_UP, *refresh)
     title = f"{options.stack}: {'failed half-way' if outcome.status else 'applied'}"
     _publish(options, report(title, outcome.run, failed=bool(outcome.status), reason=_why(options)))
     return _status(outcome)
 
 
 def _drift(root: Path, options: argparse.Namespace) -> int:
-    outcomes = {stack: _guarded(root, stack, {}, "preview", *_REFRESH) for stack in SETTINGS}
+    outcomes = {stack: _guarded(root, stack, {}, "preview", _REFRESH) for stack in SETTINGS}
     limit = LIMIT // len(SETTINGS)
     told = [
         report(stack, outcome.run, failed=bool(outcome.status), limit=limit)
@@ -81,6 +81,10 @@ def _guarded(
 
 def _given(options: argparse.Namespace) -> dict[str, str]:
     return {key: value for key, _, value in (each.partition("=") for each in options.set)}
+
+
+def _refresh(options: argparse.Namespace) -> list[str]:
+    return [_REFRESH] if options.refresh else []
 
 
 def _why(options: argparse.Namespace) -> str:
@@ -120,6 +124,11 @@ def _parser() -> argparse.ArgumentParser:
         metavar="KEY=VALUE",
         help="a setting that holds until another run sets it; an empty value takes it away: "
         + "; ".join(f"{name}: {', '.join(keys)}" for name, keys in SETTINGS.items()),
+    )
+    stack.add_argument(
+        _REFRESH,
+        action="store_true",
+        help="look first at what the cloud has, and put right what differs",
     )
     commands.add_parser("preview", parents=[stack], help="say what an apply would do")
     apply = commands.add_parser("apply", parents=[stack], help="bring the stack in line")

@@ -2,10 +2,12 @@
 
 Whoever starts a workflow sets `retrain`, `releaseVersion` or `releaseReason` without a commit. They
 hold until a workflow sets others: each run takes them over from the stack's last `up`, which has
-them in its history. A key that the stack's file sets is the file's alone.
+them in its history. A key that the stack's file sets is the file's alone. A plain `pulumi up` goes
+by the file: what workflows had set is set no longer.
 """
 
 import contextlib
+import itertools
 import json
 import os
 import signal
@@ -33,6 +35,8 @@ SETTINGS: Mapping[str, tuple[str, ...]] = {
 """Which keys workflows set, by stack."""
 _POLICIES = "policies"
 _KEPT_LINES = 20
+_PAGE = 10
+"""Records of a stack's history that are asked for at once."""
 
 
 class DeliveryError(Exception):
@@ -94,18 +98,38 @@ def settings_file(root: Path, stack: str, given: Mapping[str, str]) -> Generator
 
 def _carried(stack: str) -> dict[str, str]:
     """Return what workflows had set at the stack's last `up`."""
-    command = ["pulumi", "stack", "history", "--stack", stack, "--json", "--page-size", "1"]
-    result = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603 - no shell
-    if result.returncode != 0:
-        raise DeliveryError(f"the last `up` of {stack} cannot be read: {result.stderr.strip()}")
-    updates: list[dict[str, Any]] = json.loads(result.stdout or "[]")
-    config: dict[str, dict[str, Any]] = updates[0].get("config") or {} if updates else {}
+    config = _last_config(stack)
     entries = {key: config.get(f"{_PROJECT}:{key}", {}) for key in SETTINGS[stack]}
     values = {key: str(entry.get("value", "")) for key, entry in entries.items()}
     if not values.get("releaseVersion"):
         # It told why the stage was let go; the next move has a reason of its own.
         values.pop("releaseReason", None)
     return {key: value for key, value in values.items() if value}
+
+
+def _last_config(stack: str) -> Mapping[str, Mapping[str, Any]]:
+    """Return the config of the last `up` since the stack was last destroyed, or nothing.
+
+    What else has a record, such as a `pulumi refresh` by hand, ran with the stack's file alone.
+    """
+    for page in itertools.count(1):
+        records = _history(stack, page)
+        for record in records:
+            if record["kind"] in ("update", "destroy"):
+                return (record["kind"] == "update" and record.get("config")) or {}
+        if len(records) < _PAGE:
+            break
+    return {}
+
+
+def _history(stack: str, page: int) -> list[dict[str, Any]]:
+    """Read one page of the stack's records, the newest first."""
+    command = ["pulumi", "stack", "history", "--stack", stack, "--json"]
+    command += ["--page-size", str(_PAGE), "--page", str(page)]
+    result = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603 - no shell
+    if result.returncode != 0:
+        raise DeliveryError(f"the last `up` of {stack} cannot be read: {result.stderr.strip()}")
+    return json.loads(result.stdout or "[]")
 
 
 def _printed(arguments: list[str], environment: Mapping[str, str]) -> tuple[int, Sequence[str]]:

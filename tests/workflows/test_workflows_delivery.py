@@ -28,12 +28,17 @@ def deliver(commands: Commands, *arguments: str) -> tuple[int, str, str]:
     return result.returncode, told, result.stdout + result.stderr
 
 
-def history(**settings: str) -> str:
-    """What Pulumi says of the last `up`, which ran with these settings."""
+def entry(kind: str, **settings: str) -> dict[str, Any]:
+    """What Pulumi's history has of a run with these settings."""
     config = {
         f"{PREFIX}:{key}": {"value": value, "secret": False} for key, value in settings.items()
     }
-    return json.dumps([{"kind": "update", "config": config}])
+    return {"kind": kind, "config": config}
+
+
+def history(**settings: str) -> str:
+    """What Pulumi says of the last `up`, which ran with these settings."""
+    return json.dumps([entry("update", **settings)])
 
 
 def settings_of(commands: Commands, command: str) -> dict[str, str]:
@@ -149,6 +154,24 @@ def test_a_plan_that_fails_is_not_applied(commands: Commands) -> None:
     assert not commands.calls("pulumi up")
 
 
+def test_a_refresh_is_pulumis_own(commands: Commands) -> None:
+    """It is part of the plan that is approved, and of the one that is applied."""
+    told = events(DEPLOYMENT)
+    commands.answer("pulumi preview", told=told)
+    approved = read(map(json.dumps, told)).digest
+    for arguments in (("preview",), ("apply", "--approved", approved)):
+        command, *rest = arguments
+        assert deliver(commands, command, "staging", "--refresh", *rest)[0] == 0
+    runs = [*commands.calls("pulumi preview"), *commands.calls("pulumi up")]
+    assert [call.arguments.count("--refresh") for call in runs] == [1, 1, 1]
+
+
+@pytest.mark.parametrize("command", ["preview", "apply"])
+def test_without_being_asked_nothing_is_refreshed(commands: Commands, command: str) -> None:
+    deliver(commands, command, "staging")
+    assert not commands.calls("--refresh")
+
+
 class TestSettings:
     """What workflows set holds until a workflow sets it again."""
 
@@ -185,6 +208,35 @@ class TestSettings:
         commands.answer("pulumi stack history", stdout=history(releaseReason="mended"))
         deliver(commands, "apply", "production")
         assert f"{PREFIX}:releaseReason" not in settings_of(commands, "up")
+
+    @pytest.mark.parametrize("others", [1, 9, 10, 25])
+    def test_what_is_no_up_is_passed_over(self, commands: Commands, others: int) -> None:
+        """A `pulumi refresh` by hand runs with the stack's file, and knows of no choice."""
+        past = [*(entry("refresh") for _ in range(others)), entry("update", releaseVersion="6")]
+        past += [entry("update", releaseVersion="5")] * 10
+        for page in range(4):
+            told = json.dumps(past[10 * page : 10 * (page + 1)])
+            commands.answer(
+                f"history --stack staging --json --page-size 10 --page {page + 1}", stdout=told
+            )
+        deliver(commands, "preview", "staging")
+        assert settings_of(commands, "preview")[f"{PREFIX}:releaseVersion"] == "6"
+
+    @pytest.mark.parametrize("newer", [[], [entry("refresh")]])
+    def test_nothing_outlives_the_stack(
+        self, commands: Commands, newer: list[dict[str, Any]]
+    ) -> None:
+        past = [*newer, entry("destroy", releaseVersion="6"), entry("update", releaseVersion="6")]
+        commands.answer("pulumi stack history", stdout=json.dumps(past))
+        deliver(commands, "preview", "staging")
+        assert f"{PREFIX}:releaseVersion" not in settings_of(commands, "preview")
+
+    def test_a_past_without_an_up_ends(self, commands: Commands) -> None:
+        full = json.dumps([entry("refresh")] * 10)
+        commands.answer("pulumi stack history", "--page 1", stdout=full)
+        commands.answer("pulumi stack history", "--page 2", stdout="[]")
+        assert deliver(commands, "preview", "staging")[0] == 0
+        assert len(commands.calls("pulumi stack history")) == 2
 
     def test_a_stack_without_a_past(self, commands: Commands) -> None:
         commands.answer("pulumi stack history", stdout="[]")

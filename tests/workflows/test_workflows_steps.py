@@ -189,7 +189,9 @@ class TestRollback:
 
     def test_an_empty_version_follows_again(self, github: Commands) -> None:
         pinned = {"employee-retention:releaseVersion": {"value": "6", "secret": False}}
-        github.answer("pulumi stack history", stdout=json.dumps([{"config": pinned}]))
+        github.answer(
+            "pulumi stack history", stdout=json.dumps([{"kind": "update", "config": pinned}])
+        )
         context = {**self.CONTEXT, "inputs.stage": "staging", "inputs.version": ""}
         assert run(github, "rollback", "plan", **context).status == 0
         (preview,) = github.calls("pulumi preview --stack staging")
