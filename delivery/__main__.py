@@ -35,22 +35,33 @@ def _preview(root: Path, options: argparse.Namespace) -> int:
 
 
 def _apply(root: Path, options: argparse.Namespace) -> int:
-    given, refresh = _given(options), _refresh(options)
-    if options.approved:
-        planned = _guarded(root, options.stack, given, "preview", *refresh)
-        if planned.status == 0 and planned.run.digest != options.approved:
-            refusal = (
-                "This is no longer the plan that was approved, so nothing was applied: run the "
-                "workflow again, and approve what it shows then."
-            )
-            planned = Outcome(status=1, run=Run(errors=(refusal,), changes=planned.run.changes))
+    if options.approved is not None:
+        planned = _planned_anew(root, options)
         if planned.status:
             _publish(options, report(f"{options.stack}: not applied", planned.run, failed=True))
             return 1
-    outcome = _guarded(root, options.stack, given, "up", *_UP, *refresh)
+    outcome = _guarded(root, options.stack, _given(options), "up", *_UP, *_refresh(options))
     title = f"{options.stack}: {'failed half-way' if outcome.status else 'applied'}"
     _publish(options, report(title, outcome.run, failed=bool(outcome.status), reason=_why(options)))
     return _status(outcome)
+
+
+def _planned_anew(root: Path, options: argparse.Namespace) -> Outcome:
+    """Plan again; another plan than the one that was approved is a failure."""
+    if not options.approved:
+        refusal = (
+            "--approved is empty, so nothing was approved: give the digest of a preview's plan"
+        )
+        sys.stderr.write(f"error: {refusal}\n")
+        return Outcome(status=1, run=Run(errors=(refusal,)))
+    planned = _guarded(root, options.stack, _given(options), "preview", *_refresh(options))
+    if planned.status or planned.run.digest == options.approved:
+        return planned
+    refusal = (
+        "This is no longer the plan that was approved, so nothing was applied: run the "
+        "workflow again, and approve what it shows then."
+    )
+    return Outcome(status=1, run=Run(errors=(refusal,), changes=planned.run.changes))
 
 
 def _drift(root: Path, options: argparse.Namespace) -> int:
@@ -132,7 +143,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     commands.add_parser("preview", parents=[stack], help="say what an apply would do")
     apply = commands.add_parser("apply", parents=[stack], help="bring the stack in line")
-    apply.add_argument("--approved", default="", help="the digest that a preview gave its plan")
+    apply.add_argument("--approved", help="the digest that a preview gave its plan")
     commands.add_parser("drift", parents=[shared], help="compare cloud and program, every stack")
     return parser
 

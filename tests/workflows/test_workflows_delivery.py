@@ -172,6 +172,15 @@ def test_without_being_asked_nothing_is_refreshed(commands: Commands, command: s
     assert not commands.calls("--refresh")
 
 
+def test_an_approval_without_a_plan_is_refused(commands: Commands) -> None:
+    """A job that lost the digest on its way has nothing that was approved."""
+    status, told, printed = deliver(commands, "apply", "production", "--approved", "")
+    assert status == 1
+    assert "--approved is empty" in told
+    assert "--approved is empty" in printed
+    assert not commands.calls("pulumi")
+
+
 class TestSettings:
     """What workflows set holds until a workflow sets it again."""
 
