@@ -74,7 +74,21 @@ def test_each_job_ends_by_itself_and_keeps_no_token(
         return
     assert content["timeout-minutes"] <= 180
     (checkout,) = (s for s in steps(content) if "actions/checkout" in s.get("uses", ""))
-    assert checkout["with"] == {"persist-credentials": False}
+    assert checkout["with"]["persist-credentials"] is False
+
+
+@pytest.mark.parametrize(("name", "job", "content"), JOBS)
+def test_each_job_that_runs_the_program_has_the_history(
+    name: str, job: str, content: dict[str, Any]
+) -> None:
+    """The image names the commit that changed it last: without history another than a laptop's."""
+    if "uses" in content:
+        return
+    runs = " ".join(step.get("run", "") for step in steps(content))
+    programs = ("-m delivery", "preview_offline.sh")
+    (checkout,) = (s for s in steps(content) if "actions/checkout" in s.get("uses", ""))
+    depth = checkout["with"].get("fetch-depth")
+    assert depth == (0 if any(program in runs for program in programs) else None)
 
 
 def test_no_workflow_knows_a_secret_or_trusts_a_fork() -> None:
