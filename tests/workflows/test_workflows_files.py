@@ -57,7 +57,7 @@ def test_each_job_has_the_rights_that_it_needs(
     needed: dict[str, str] = {}
     if "with_azure.sh" in runs or called:
         needed["id-token"] = "write"
-    if "require_approval.sh" in runs or called:
+    if "require_rules.sh" in runs or called:
         needed["actions"] = "read"
     if "comment.sh" in runs:
         needed["pull-requests"] = "write"
@@ -132,6 +132,25 @@ def test_the_deployer_works_in_an_environment_from_main_alone(
     assert "github.ref == 'refs/heads/main'" in workflow(name)["jobs"][earlier]["if"]
 
 
+@pytest.mark.parametrize("name", ["deploy", "drift", "rollback"])
+def test_environments_are_looked_at_before_one_is_named(name: str) -> None:
+    """A job that names an environment which is not there makes it, and may be the deployer."""
+    every = workflow(name)["jobs"]
+    deploying = {job for job, content in every.items() if _DEPLOYER in str(content)}
+    for job in deploying:
+        while job != "rules":
+            job = every[job]["needs"]
+    assert "environment" not in every["rules"]
+    command = steps(every["rules"])[-1]["run"].split()
+    assert command[:2] == [".github/scripts/require_rules.sh", "production"]
+    assert {*command[1:]} == {*SETTINGS, "plan"}
+
+
+def test_no_other_workflow_is_the_deployer() -> None:
+    names = {name for name, _, content in jobs() if _DEPLOYER in str(content)}
+    assert names == {"deploy", "drift", "rollback"}
+
+
 def test_previews_stop_for_newer_ones() -> None:
     concurrency = workflow("preview")["concurrency"]
     assert concurrency["cancel-in-progress"] is True
@@ -159,11 +178,11 @@ def test_applies_wait_for_each_other_and_are_never_cancelled() -> None:
 
 def test_stacks_are_deployed_in_order_after_the_tests() -> None:
     deploy = workflow("deploy")["jobs"]
-    order = ["test", "shared", "staging", "plan", "production"]
+    order = ["test", "rules", "shared", "staging", "plan", "production"]
     assert list(deploy) == order
     assert [deploy[job].get("needs") for job in order] == [None, *order[:-1]]
     # An `if` of its own would let a job run after one that failed.
-    assert [job for job in order if "if" in deploy[job]] == ["shared"]
+    assert [job for job in order if "if" in deploy[job]] == ["rules"]
 
 
 def test_the_approved_plan_is_the_one_that_is_applied() -> None:
@@ -173,7 +192,6 @@ def test_the_approved_plan_is_the_one_that_is_applied() -> None:
         assert '--approved "$APPROVED"' in steps(content)[-1]["run"]
         plan = workflow(name)["jobs"]["plan"]
         assert plan["outputs"] == {"digest": "${{ steps.preview.outputs.digest }}"}
-        assert any("require_approval.sh production" in s.get("run", "") for s in steps(plan))
 
 
 def test_training_by_schedule_is_off_until_somebody_sets_it() -> None:

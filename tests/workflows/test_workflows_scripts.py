@@ -280,47 +280,97 @@ class TestDriftIssue:
         assert "use drifted, clean, unknown" in result.stderr
 
 
-class TestRequireApproval:
-    """`require_approval.sh`: GitHub makes a missing environment without a rule."""
+class TestRequireRules:
+    """`require_rules.sh`: GitHub makes a missing environment without a rule."""
 
     def ask(self, commands: Commands) -> subprocess.CompletedProcess[str]:
-        return script(commands, "require_approval.sh", "production", **REPOSITORY)
+        return script(commands, "require_rules.sh", "production", "plan", **REPOSITORY)
 
-    def test_reviewers_and_a_branch(self, commands: Commands) -> None:
-        commands.answer("repos/contoso/retention/environments/production", stdout="1\ttrue\n")
-        assert self.ask(commands).returncode == 0
+    def environment(
+        self, commands: Commands, name: str, rules: str, branches: str = "branch main"
+    ) -> None:
+        address = f"repos/contoso/retention/environments/{name}"
+        commands.answer(f"gh api {address}/deployment-branch-policies", stdout=f"{branches}\n")
+        commands.answer(f"gh api {address} ", stdout=f"{rules}\n")
+
+    def test_main_alone_and_somebody_who_approves(self, commands: Commands) -> None:
+        self.environment(commands, "production", "1\ttrue")
+        self.environment(commands, "plan", "0\ttrue")
+        result = self.ask(commands)
+        assert result.returncode == 0, result.stderr
+        assert len(commands.calls("gh api")) == 4
+
+    @pytest.mark.parametrize("name", ["production", "plan"])
+    @pytest.mark.parametrize(
+        ("rules", "branches", "wrong"),
+        [
+            ("1\tfalse", "branch main", "is not for selected branches"),
+            ("1\ttrue", "", "is open to nothing"),
+            ("1\ttrue", "branch *", "is open to branch *"),
+            ("1\ttrue", "branch main, branch release", "is open to branch main, branch release"),
+            ("1\ttrue", "tag main", "is open to tag main"),
+        ],
+    )
+    def test_one_that_is_open_to_more(
+        self, commands: Commands, name: str, rules: str, branches: str, wrong: str
+    ) -> None:
+        self.environment(commands, name, rules, branches)
+        for other in ("production", "plan"):
+            self.environment(commands, other, "1\ttrue")
+        result = self.ask(commands)
+        assert result.returncode == 1
+        assert f"the environment {name} {wrong}" in result.stderr
+
+    def test_one_that_asks_nobody(self, commands: Commands) -> None:
+        self.environment(commands, "production", "0\ttrue")
+        result = self.ask(commands)
+        assert result.returncode == 1
+        assert "the environment production asks nobody" in result.stderr
 
     @pytest.mark.parametrize(
-        ("rules", "wrong"), [("0\ttrue", "asks nobody"), ("1\tfalse", "open to every branch")]
+        ("missing", "wrong"),
+        [
+            ("plan ", "there is no environment plan"),
+            ("plan/", "the branches of the environment plan cannot be read"),
+        ],
     )
-    def test_a_rule_that_is_missing(self, commands: Commands, rules: str, wrong: str) -> None:
-        commands.answer("gh api", stdout=f"{rules}\n")
+    def test_what_cannot_be_read(self, commands: Commands, missing: str, wrong: str) -> None:
+        refused = '{"message": "Not Found"}'
+        commands.answer("gh api", f"environments/{missing}", status=1, stdout=refused)
+        self.environment(commands, "production", "1\ttrue")
+        self.environment(commands, "plan", "1\ttrue")
         result = self.ask(commands)
         assert result.returncode == 1
         assert wrong in result.stderr
 
-    def test_an_environment_that_is_missing(self, commands: Commands) -> None:
-        commands.answer("gh api", status=1, stdout='{"message": "Not Found"}')
-        result = self.ask(commands)
-        assert result.returncode == 1
-        assert "there is no environment production" in result.stderr
-
     @needs_jq
     @pytest.mark.parametrize(
-        ("answer", "told"),
+        ("question", "answer", "told"),
         [
-            ({"protection_rules": [{"type": "required_reviewers"}, {"type": "branch_policy"}],
-              "deployment_branch_policy": {"custom_branch_policies": True}}, "1\ttrue"),
-            ({"protection_rules": [{"type": "wait_timer"}], "deployment_branch_policy": None},
+            (0, {"protection_rules": [{"type": "required_reviewers"}, {"type": "branch_policy"}],
+                 "deployment_branch_policy": {"protected_branches": False,
+                                              "custom_branch_policies": True}}, "1\ttrue"),
+            (0, {"protection_rules": [{"type": "branch_policy"}],
+                 "deployment_branch_policy": {"protected_branches": True,
+                                              "custom_branch_policies": False}}, "0\tfalse"),
+            (0, {"protection_rules": [{"type": "wait_timer"}], "deployment_branch_policy": None},
              "0\tfalse"),
-            ({}, "0\tfalse"),
+            (0, {}, "0\tfalse"),
+            (1, {"total_count": 1, "branch_policies": [{"name": "main", "type": "branch"}]},
+             "branch main"),
+            (1, {"total_count": 2, "branch_policies": [{"name": "*", "type": "branch"},
+                                                       {"name": "main", "type": "tag"}]},
+             "branch *, tag main"),
+            (1, {"total_count": 1, "branch_policies": [{"name": "main"}]}, "branch main"),
+            (1, {}, ""),
         ],
     )  # fmt: skip
-    def test_what_it_asks_of_githubs_answer(
-        self, commands: Commands, answer: dict[str, object], told: str
+    def test_what_it_asks_of_githubs_answers(
+        self, commands: Commands, question: int, answer: dict[str, object], told: str
     ) -> None:
+        self.environment(commands, "production", "1\ttrue")
         self.ask(commands)
-        (call,) = commands.calls("gh api")
+        call = commands.calls("gh api")[question]
         query = call.arguments[call.arguments.index("--jq") + 1]
         result = subprocess.run(
             ["jq", "--raw-output", query],

@@ -33,9 +33,10 @@ IDENTITY = {
 
 @pytest.fixture
 def github(commands: Commands) -> Commands:
-    """A runner whose identity tokens are given, and whose production has its rules."""
+    """A runner whose identity tokens are given, and whose environments have their rules."""
     commands.answer("curl", stdout=json.dumps({"value": "an-assertion-of-no-worth"}))
-    commands.answer("gh api", "environments/production", stdout="1\ttrue\n")
+    commands.answer("gh api", "/deployment-branch-policies", stdout="branch main\n")
+    commands.answer("gh api", "/environments/", stdout="1\ttrue\n")
     return commands
 
 
@@ -139,12 +140,16 @@ class TestDeploy:
         assert result.outputs == {"digest": read(map(json.dumps, told)).digest}
         assert not github.calls("pulumi up")
 
-    def test_without_somebody_who_approves_there_is_no_plan(self, commands: Commands) -> None:
-        commands.answer("gh api", "environments/production", stdout="0\ttrue\n")
-        result = run(commands, "deploy", "plan")
+    def test_environments_with_their_rules_let_it_go_on(self, github: Commands) -> None:
+        result = run(github, "deploy", "rules")
+        assert result.status == 0, result.output
+        assert {call.arguments[0] for call in github.calls()} == {"gh"}
+
+    def test_without_somebody_who_approves_nothing_begins(self, commands: Commands) -> None:
+        commands.answer("gh api", "/environments/production", stdout="0\ttrue\n")
+        result = run(commands, "deploy", "rules")
         assert result.status == 1
         assert "asks nobody" in result.output
-        assert not commands.calls("pulumi")
 
     def test_production_applies_what_was_approved(self, github: Commands) -> None:
         github.answer("pulumi preview", told=events(CHANGE))
@@ -196,8 +201,6 @@ class TestRollback:
         assert run(github, "rollback", "plan", **context).status == 0
         (preview,) = github.calls("pulumi preview --stack staging")
         assert not any("releaseVersion" in text for text in preview.files.values())
-        # Staging asks nobody, so nothing is asked about production.
-        assert not github.calls("gh api")
 
 
 class TestDrift:
