@@ -282,6 +282,11 @@ def _node_pool(args: ClusterArgs) -> containerservice.ManagedClusterAgentPoolPro
         # One new node for every three old ones at a time, rounded up: a small pool is replaced
         # node by node, and always has one more than it needs.
         upgrade_settings=containerservice.AgentPoolUpgradeSettingsArgs(max_surge="33%"),
+        # From Kubernetes 1.37 AKS answers DNS on the node itself where nothing is said: an address
+        # that the network policies, which let pods ask the cluster's DNS pods, do not match.
+        local_dns_profile=containerservice.LocalDNSProfileArgs(
+            mode=containerservice.LocalDNSMode.DISABLED
+        ),
         tags=args.tags,
     )
 

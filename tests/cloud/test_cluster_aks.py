@@ -101,8 +101,14 @@ def test_one_pool_that_scales_by_itself_runs_everything() -> None:
         "maxCount": 4,
         "availabilityZones": ["1", "2", "3"],
         "upgradeSettings": {"maxSurge": "33%"},
+        "localDNSProfile": {"mode": "Disabled"},
         "tags": TAGS,
     }
+
+
+def test_pods_ask_the_dns_pods_that_the_network_policies_name() -> None:
+    """AKS's own answer on the node, its default from Kubernetes 1.37, is at an address of none."""
+    assert pool()["localDNSProfile"] == {"mode": "Disabled"}
 
 
 def test_a_region_without_zones_is_asked_for_none() -> None:
