@@ -1,6 +1,7 @@
 """MLflow's client, opened for a registry's address: patient for seconds, quiet, and logged in.
 
-The import takes seconds: it is made here, when the first question is asked.
+The import takes seconds: it is made here, when the first question is asked. To open a store that is
+a file makes the file: whoever only looks asks first whether it is gone.
 """
 
 import logging
@@ -8,14 +9,15 @@ import os
 import socket
 import urllib.request
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from infra.lifecycle.databricks import Credentials, client, environment
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
 
-__all__ = ["is_missing", "open_client"]
+__all__ = ["is_missing", "open_client", "store_is_gone"]
 
 _MISSING = ("RESOURCE_DOES_NOT_EXIST", "NOT_FOUND")
 _PATIENCE = {
@@ -59,6 +61,12 @@ def is_missing(error: Exception) -> bool:
         return False
     missing_alias = error.error_code == "INVALID_PARAMETER_VALUE" and "not found" in str(error)
     return error.error_code in _MISSING or missing_alias
+
+
+def store_is_gone(address: Mapping[str, Any]) -> bool:
+    """Whether the registry is a SQLite file that was deleted, or was never made."""
+    uri, prefix = address.get("tracking_uri"), "sqlite:///"
+    return isinstance(uri, str) and uri.startswith(prefix) and not Path(uri[len(prefix) :]).exists()
 
 
 def _reach(host: str) -> None:

@@ -21,6 +21,7 @@ from pulumi.dynamic import (
 from pulumi.output import Unknown
 
 from infra.lifecycle.databricks import CredentialProvider
+from infra.lifecycle.mlflow_client import store_is_gone
 from infra.lifecycle.registry import Registry, RegistryAddress
 
 __all__ = ["PINNED", "PROMOTION", "ModelStage", "ModelStageArgs", "ModelStageProvider"]
@@ -90,7 +91,7 @@ class ModelStageProvider(CredentialProvider):
         Raises:
             RegistryError: the registry does not answer.
         """
-        version = Registry(_address(props), self.credentials).version_at(props["stage"])
+        version = self._version_at(props)
         if not version:
             # In the engine's terms: this resource is gone, and the next `up` makes it anew.
             return ReadResult("", {})
@@ -98,8 +99,15 @@ class ModelStageProvider(CredentialProvider):
 
     def delete(self, _id: str, props: dict[str, Any]) -> None:
         """Remove the alias if it still points where this resource put it."""
-        registry = Registry(_address(props), self.credentials)
-        registry.clear_stage(props["stage"], props["version"])
+        address = _address(props)
+        if not store_is_gone(address):
+            Registry(address, self.credentials).clear_stage(props["stage"], props["version"])
+
+    def _version_at(self, props: dict[str, Any]) -> str:
+        address = _address(props)
+        if store_is_gone(address):
+            return ""
+        return Registry(address, self.credentials).version_at(props["stage"])
 
     def _move(self, props: dict[str, Any]) -> dict[str, Any]:
         registry = Registry(props["registry"], self.credentials)

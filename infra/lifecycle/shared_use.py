@@ -14,6 +14,7 @@ from pulumi.output import Unknown
 
 from infra.lifecycle.databricks import CredentialProvider
 from infra.lifecycle.errors import RegistryError, StillUsedError
+from infra.lifecycle.mlflow_client import store_is_gone
 from infra.lifecycle.registry import Registry, RegistryAddress
 
 __all__ = [
@@ -63,7 +64,8 @@ class SharedUseProvider(CredentialProvider):
         Raises:
             RegistryError: the registry does not answer.
         """
-        Registry(props["registry"], self.credentials).clear_use(props["stage"])
+        if not store_is_gone(props["registry"]):
+            Registry(props["registry"], self.credentials).clear_use(props["stage"])
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -89,12 +91,14 @@ class SharedGuardProvider(CredentialProvider):
         return UpdateResult(outs=news)
 
     def delete(self, _id: str, props: dict[str, Any]) -> None:
-        """Refuse while there are marks.
+        """Refuse while there are marks; a store whose file is gone has none.
 
         Raises:
             StillUsedError: naming the stages that still use this stack.
             RegistryError: the registry does not answer; the message says how to go on without it.
         """
+        if store_is_gone(props["registry"]):
+            return
         try:
             stages = Registry(props["registry"], self.credentials).uses()
         except RegistryError as error:

@@ -8,7 +8,6 @@ so nothing is trained twice, also when the engine was killed before it could rec
 import contextlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import pulumi
@@ -26,6 +25,7 @@ from infra.lifecycle.executor import (
     TrainingRequest,
 )
 from infra.lifecycle.executors import executor_from
+from infra.lifecycle.mlflow_client import store_is_gone
 from infra.lifecycle.progress import say
 from infra.lifecycle.registry import Registry, RegistryAddress, Release
 
@@ -90,7 +90,7 @@ class TrainingRunProvider(CredentialProvider):
         before, after = _address(olds), _address(news)
         if after and any(_differs(before.get(key), after.get(key)) for key in _PLACE):
             replaces.append("registry")
-        if not replaces and _store_is_gone(after):
+        if not replaces and store_is_gone(after):
             replaces = ["fingerprint"]
         return DiffResult(changes=bool(replaces), replaces=replaces)
 
@@ -102,7 +102,7 @@ class TrainingRunProvider(CredentialProvider):
             RegistryError: the registry does not answer.
             WorkspaceError: the Databricks workspace does not answer, or refuses.
         """
-        release = None if _store_is_gone(props["registry"]) else self._find(props)
+        release = None if store_is_gone(props["registry"]) else self._find(props)
         adopted = release is not None
         if adopted:
             say(f"release {release.version} was made from exactly these inputs: nothing to train")
@@ -159,12 +159,6 @@ def _address(props: Mapping[str, Any]) -> dict[str, Any]:
 
 def _differs(old: Any, new: Any) -> bool:
     return not isinstance(new, Unknown) and old != new
-
-
-def _store_is_gone(address: Mapping[str, Any]) -> bool:
-    """Whether the registry is a SQLite file that was deleted, or was never made."""
-    uri, prefix = address.get("tracking_uri"), "sqlite:///"
-    return isinstance(uri, str) and uri.startswith(prefix) and not Path(uri[len(prefix) :]).exists()
 
 
 class TrainingRun(Resource, module="lifecycle", name="TrainingRun"):

@@ -51,6 +51,14 @@ def test_a_mark_is_left_once_and_taken_away_once(store: Store) -> None:
     assert store.registry.uses() == []
 
 
+def test_a_store_that_was_deleted_holds_nobody_and_is_not_made_anew(store: Store) -> None:
+    USE.create(use(store))
+    store.path.unlink()
+    USE.delete("id", use(store))
+    GUARD.delete("guard", {"registry": store.address})
+    assert not store.path.exists()
+
+
 def test_in_unity_catalog_as_well(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("DATABRICKS_HOST", "DATABRICKS_TOKEN", "DATABRICKS_AUTH_TYPE"):
         # Set and removed: what the registry sets is then given back as well.

@@ -556,6 +556,16 @@ def test_a_refresh_finds_that_an_alias_is_gone(store: Store) -> None:
     assert ModelStageProvider().read(made.id, made.outs).id == ""
 
 
+def test_a_store_that_was_deleted_is_looked_at_without_making_it_anew(store: Store) -> None:
+    """An empty one in its place would hide from training that there is everything to train."""
+    made = ModelStageProvider().create(stage(store, store.add("f1")))
+    assert made.outs is not None
+    store.path.unlink()
+    assert ModelStageProvider().read(made.id, made.outs).id == ""
+    ModelStageProvider().delete(made.id, made.outs)
+    assert not store.path.exists()
+
+
 def test_a_refresh_says_that_a_registry_does_not_answer(store: Store, tmp_path: Path) -> None:
     (tmp_path / "other.db").write_text("no database")
     elsewhere = {**store.address, "tracking_uri": f"sqlite:///{tmp_path}/other.db"}

@@ -135,6 +135,23 @@ def test_a_refresh_finds_an_alias_that_was_moved_by_hand(
     assert "8 unchanged" in workspace.up(engine="pulumi").stdout
 
 
+def test_a_refresh_leaves_a_lost_registry_to_be_trained_for(
+    workspace: Workspace, both: dict[str, dict[str, Any]]
+) -> None:
+    store = Path(workspace.tracking_uri.removeprefix("sqlite:///"))
+    kept = store.rename(store.with_suffix(".kept"))
+    try:
+        printed = _pulumi(workspace, "refresh", "-s", "local", "--yes", "--non-interactive")
+        assert "1 deleted" in printed, printed
+        assert not store.exists()
+        preview = _pulumi(workspace, "preview", "-s", "local", "--non-interactive")
+        assert re.search(r"TrainingRun +training +replace", preview), preview
+    finally:
+        kept.rename(store)
+    workspace.up(engine="pulumi")
+    assert "8 unchanged" in workspace.up(engine="pulumi").stdout
+
+
 def test_a_failing_gate_and_a_switch_under_load(
     workspace: Workspace, both: dict[str, dict[str, Any]]
 ) -> None:
