@@ -69,7 +69,9 @@ class ModelStageProvider(CredentialProvider):
         replaces = ["stage"] if olds["stage"] != news["stage"] else []
         if any(_differ(old.get(key, ""), new.get(key, "")) for key in _IDENTITY):
             replaces.insert(0, "registry")
-        moves = olds["version"] != news["version"] or _image(olds) != _image(news)
+        # What somebody else put there becomes this resource's by a move that moves nothing.
+        known = (olds["version"], _placed(olds))
+        moves = any(version != news["version"] for version in known) or _image(olds) != _image(news)
         return DiffResult(changes=bool(replaces) or moves, replaces=replaces)
 
     def create(self, props: dict[str, Any]) -> CreateResult:
@@ -95,13 +97,15 @@ class ModelStageProvider(CredentialProvider):
         if not version:
             # In the engine's terms: this resource is gone, and the next `up` makes it anew.
             return ReadResult("", {})
-        return ReadResult(id_, {**props, "version": version})
+        if version == props["version"]:
+            return ReadResult(id_, props)
+        return ReadResult(id_, {**props, "version": version, "placed": _placed(props)})
 
     def delete(self, _id: str, props: dict[str, Any]) -> None:
         """Remove the alias if it still points where this resource put it."""
         address = _address(props)
         if not store_is_gone(address):
-            Registry(address, self.credentials).clear_stage(props["stage"], props["version"])
+            Registry(address, self.credentials).clear_stage(props["stage"], _placed(props))
 
     def _version_at(self, props: dict[str, Any]) -> str:
         address = _address(props)
@@ -118,7 +122,7 @@ class ModelStageProvider(CredentialProvider):
         moves = previous != version
         entry = _entry(previous, version, props["reason"]) if moves else None
         registry.move_stage(stage, version, props["evidence"], entry)
-        return {**props, "previous_version": previous if moves else ""}
+        return {**props, "placed": version, "previous_version": previous if moves else ""}
 
 
 def _entry(previous: str, version: str, reason: str) -> dict[str, str]:
@@ -148,6 +152,14 @@ def _who() -> str:
 def _address(props: Mapping[str, Any]) -> Mapping[str, str]:
     """Return the registry's address; states of version 0.1.0 have its parts by themselves."""
     return props.get("registry") or {key: props[key] for key in ("model_name", "tracking_uri")}
+
+
+def _placed(props: Mapping[str, Any]) -> str:
+    """Return the version that this resource put the alias at: a refresh writes another `version`.
+
+    States of version 0.1.0 have `version` alone.
+    """
+    return props.get("placed") or props["version"]
 
 
 def _differ(old: str, new: object) -> bool:

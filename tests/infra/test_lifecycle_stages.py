@@ -494,10 +494,10 @@ def test_a_stage_moves_and_remembers_the_version_that_it_left(store: Store) -> N
     made = provider.create(stage(store, first))
     assert made.outs is not None
     assert made.id == f"{MODEL}@local"
-    assert made.outs == {**stage(store, first), "previous_version": ""}
+    assert made.outs == {**stage(store, first), "placed": first, "previous_version": ""}
     assert store.stages() == {"local": first}
     outs = provider.update(made.id, made.outs, stage(store, second)).outs
-    assert outs == {**stage(store, second), "previous_version": first}
+    assert outs == {**stage(store, second), "placed": second, "previous_version": first}
     assert store.stages() == {"local": second}
     assert store.tags(second)["proven_local"] == '{"records": 50.0}'
 
@@ -529,7 +529,7 @@ def test_a_refresh_finds_where_the_alias_is_and_the_next_up_moves_it_back(store:
     assert store.stages() == {"local": second}
 
 
-def test_an_alias_at_what_is_no_release_is_moved_back_and_can_be_removed(store: Store) -> None:
+def test_an_alias_at_what_is_no_release_is_moved_back(store: Store) -> None:
     version = store.add("f1")
     provider = ModelStageProvider()
     made = provider.create(stage(store, version))
@@ -543,9 +543,6 @@ def test_an_alias_at_what_is_no_release_is_moved_back_and_can_be_removed(store: 
         Registry(store.address).at_stage("local")
     assert provider.update(made.id, seen.outs, stage(store, version)).outs
     assert store.stages() == {"local": version}
-    store.point("local", foreign)
-    provider.delete(made.id, seen.outs)
-    assert store.stages() == {}
 
 
 def test_a_refresh_finds_that_an_alias_is_gone(store: Store) -> None:
@@ -694,6 +691,26 @@ def test_delete_leaves_an_alias_that_was_moved_by_hand(store: Store) -> None:
     assert store.stages() == {"local": second}
 
 
+def test_delete_leaves_an_alias_that_a_refresh_found_elsewhere(store: Store) -> None:
+    first, second = store.add("f1"), store.add("f2")
+    provider = ModelStageProvider()
+    made = provider.create(stage(store, first))
+    assert made.outs is not None
+    store.point("local", second)
+    seen = provider.read(made.id, made.outs)
+    assert seen.outs is not None
+    provider.delete(made.id, seen.outs)
+    assert store.stages() == {"local": second}
+    # Once the program wants that version too, it is this resource's, and is proven.
+    assert provider.diff(made.id, seen.outs, stage(store, second)).changes
+    outs = provider.update(made.id, seen.outs, stage(store, second)).outs
+    assert outs is not None
+    assert not provider.diff(made.id, outs, stage(store, second)).changes
+    assert store.registry.proof(second, "local") == {"records": 50.0}
+    provider.delete(made.id, outs)
+    assert store.stages() == {}
+
+
 @pytest.mark.parametrize(
     ("changes", "changed", "replaces"),
     [
@@ -728,7 +745,7 @@ def test_another_version_moves_and_another_address_is_another_stage(
 
 def test_a_state_of_another_shape_is_the_same_stage(store: Store) -> None:
     """Version 0.1.0 stored the address in parts: replaced, its deletion would take the alias."""
-    version = store.add()
+    version, moved = store.add("f1"), store.add("f2")
     old = {"model_name": MODEL, "tracking_uri": store.uri, "stage": "local", "version": version}
     olds = {**old, "evidence": {"records": 50.0}, "previous_version": ""}
     store.point("local", version)
@@ -736,6 +753,11 @@ def test_a_state_of_another_shape_is_the_same_stage(store: Store) -> None:
     assert (result.changes, result.replaces) == (False, [])
     ModelStageProvider().delete("id", olds)
     assert store.stages() == {}
+    store.point("local", moved)
+    seen = ModelStageProvider().read("id", olds).outs
+    assert seen is not None
+    ModelStageProvider().delete("id", seen)
+    assert store.stages() == {"local": moved}
 
 
 def test_a_stage_is_registered_with_everything_that_it_needs(store: Store) -> None:
