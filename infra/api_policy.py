@@ -7,7 +7,6 @@ and Entra's addresses change), but reach nothing inside the network. A collector
 one namespace of the cluster, or a public address as well.
 """
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -15,14 +14,12 @@ import pulumi
 from pulumi_kubernetes import meta, networking
 
 from infra.api_pods import API, PORT, SMOKE, labels, metadata
+from infra.collector import Collector
 
 __all__ = ["ApiPolicy", "ApiPolicyArgs"]
 
 _NAMESPACE_NAME = "kubernetes.io/metadata.name"
 _GATEWAY_NAME = "gateway.networking.k8s.io/gateway-name"
-_SERVICE = re.compile(
-    r"https?://[^./]+\.(?P<namespace>[^./]+)\.svc(\.cluster\.local)?:(?P<port>[0-9]+)"
-)
 _NOT_PUBLIC = [
     *("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10"),
     # The machine's metadata service, which hands out tokens, and Azure's own.
@@ -85,7 +82,7 @@ class ApiPolicy(pulumi.ComponentResource):
         if args.asks_issuer:
             specs["to-issuer"] = _way_out(_public(), 443)
         if args.collector:
-            specs["to-collector"] = _way_out(*_collector(args.collector))
+            specs["to-collector"] = _way_out(*_collector(Collector.at(args.collector)))
         for role, spec in specs.items():
             networking.v1.NetworkPolicy(
                 f"{name}-{role}",
@@ -96,15 +93,14 @@ class ApiPolicy(pulumi.ComponentResource):
         self.register_outputs({})
 
 
-def _collector(address: str) -> tuple[networking.v1.NetworkPolicyPeerArgs, int]:
-    """Return who is meant by the address of a collector, and on which port."""
-    found = _SERVICE.match(address)
-    if not found:
-        return _public(), 443
+def _collector(found: Collector) -> tuple[networking.v1.NetworkPolicyPeerArgs, int]:
+    """Return who may be reached, and on which port."""
+    if not found.namespace:
+        return _public(), found.port
     # Of a Service the policy sees the pods: they have to listen on the port that it is called at.
     return networking.v1.NetworkPolicyPeerArgs(
-        namespace_selector=_namespace(found["namespace"])
-    ), int(found["port"])
+        namespace_selector=_namespace(found.namespace)
+    ), found.port
 
 
 def _public() -> networking.v1.NetworkPolicyPeerArgs:

@@ -4,20 +4,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from contract.telemetry import MINIMUM_RECORDS
+from infra.collector import CollectorError, check_collector
 from stacks.reader import Reader
 
 __all__ = ["ApiSettings", "read_api"]
 
 _GUID = r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}"
 _AUDIENCES = r"[^\s,]{1,256}(, ?[^\s,]{1,256}){0,7}"
-
-_LABEL = r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?"
-_COLLECTOR = (
-    rf"(https?://{_LABEL}\.{_LABEL}\.svc(\.cluster\.local)?:[1-9][0-9]{{0,4}}"
-    rf"|https://{_LABEL}(\.{_LABEL})+"
-    r"|http://127\.0\.0\.1:[1-9][0-9]{0,4})(/[A-Za-z0-9._/-]*)?"
-)
-"""A pod may reach what its network policy says: a namespace, or port 443 of public addresses."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,8 +43,8 @@ class ApiSettings:
         }
 
 
-def read_api(reader: Reader) -> dict[str, Any]:
-    """Read the keys of `ApiSettings`.
+def read_api(reader: Reader, *, on_this_machine: bool) -> dict[str, Any]:
+    """Read the keys of `ApiSettings`; `on_this_machine`: for a process, not for a container.
 
     Raises:
         SettingsError: a key's value is wrong, or Entra's two contradict.
@@ -83,11 +76,15 @@ def read_api(reader: Reader) -> dict[str, Any]:
         "window_records": reader.integer("windowRecords", MINIMUM_RECORDS, 1_000_000),
         "window_seconds": reader.integer("windowSeconds", 1, 86_400, example=60),
         "api_docs": reader.boolean("apiDocs"),
-        "otlp_endpoint": reader.text_or_empty(
-            "otlpEndpoint",
-            example="http://collector.monitoring.svc:4318",
-            pattern=_COLLECTOR,
-            expected="must be http://SERVICE.NAMESPACE.svc:PORT in the cluster, https://HOST "
-            "outside, http://127.0.0.1:PORT on this machine, or empty",
-        ),
+        "otlp_endpoint": _collector(reader, on_this_machine=on_this_machine),
     }
+
+
+def _collector(reader: Reader, *, on_this_machine: bool) -> str:
+    address = reader.optional_text("otlpEndpoint")
+    try:
+        if address:
+            check_collector(address, on_this_machine=on_this_machine)
+    except CollectorError as error:
+        reader.fail("otlpEndpoint", str(error), "http://collector.monitoring.svc:4318")
+    return address

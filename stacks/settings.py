@@ -71,12 +71,13 @@ class LocalSettings(_TrainingSettings, _StageSettings, ApiSettings):
             SettingsError: a key is unknown or its value is wrong.
         """
         reader = _reader(cls)
+        api_runtime = reader.choice("apiRuntime", "process", "container")
         return cls(
             **_training(reader),
             **_stage(reader),
-            **read_api(reader),
+            **read_api(reader, on_this_machine=api_runtime == "process"),
             api_port=reader.integer("apiPort", 1, 65_535, example=8000),
-            api_runtime=reader.choice("apiRuntime", "process", "container"),
+            api_runtime=api_runtime,
         )
 
 
@@ -166,7 +167,7 @@ class EnvironmentSettings(_AzureSettings, _StageSettings, ApiSettings):
             **_promotion(reader),
             **_cluster(reader),
             **_serving(reader),
-            **read_api(reader),
+            **read_api(reader, on_this_machine=False),
             alert_emails=_emails(reader, "alertEmails"),
             alert_latency_ms=reader.integer("alertLatencyMs", 1, 60_000, example=250),
             alert_error_percent=reader.integer("alertErrorPercent", 1, 100),

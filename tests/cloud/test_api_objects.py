@@ -273,7 +273,7 @@ def test_the_api_may_ask_an_issuer_and_nobody_inside_the_network() -> None:
         ("http://collector.monitoring.svc:4318", "monitoring", 4318),
         ("https://otel.obs-1.svc.cluster.local:443/otlp", "obs-1", 443),
         ("https://collector.example", None, 443),
-        ("https://svc.example/a.b.svc:1", None, 443),
+        ("https://svc.example/a.b.svc", None, 443),
     ],
 )
 def test_the_api_may_reach_its_collector_and_no_other(

@@ -5,7 +5,9 @@ import functools
 import itertools
 import json
 import pickletools
+import re
 from typing import Any
+from urllib.parse import urlsplit
 
 import api_program
 import cluster_world
@@ -15,6 +17,7 @@ from delivery.events import PASSED_OVER
 from engine.project import load
 from policies import Resource, StackConfig, violations
 from stacks import deploy
+from stacks.reader import SettingsError
 from tests.recorder import ROOT, Recorder, known, record
 
 VERSION, DIGEST = "7", "1f" * 32
@@ -282,6 +285,54 @@ def test_a_collector_needs_a_way_to_it(stack: str) -> None:
     assert program["api-release-settings"].inputs["data"]["OTLP_ENDPOINT"] == address
     assert "api-policy-to-collector" in waits_for(program, "api-release-deployment")
     assert "api-policy-to-collector" not in {each.name for each in compose(stack).resources}
+
+
+@pytest.mark.parametrize(
+    ("address", "refused"),
+    [
+        ("http://collector.monitoring.svc:4318", ""),
+        ("http://collector.monitoring.svc.cluster.local:65535/otlp", ""),
+        ("https://otel.obs-1.svc:443", ""),
+        ("https://collector.example/otlp/", ""),
+        ("https://a.svc.example", ""),
+        ("http://collector.monitoring.svc", "names a Service without a port: add"),
+        ("https://collector.monitoring.svc", "names a Service without a port: add"),
+        ("https://collector.monitoring.svc.cluster.local", "names a Service without a port: add"),
+        ("http://collector.monitoring.svc:0", "must have a port from 1 to 65535"),
+        ("http://collector.monitoring.svc:99999", "must have a port from 1 to 65535"),
+        ("https://pod.collector.monitoring.svc", "must name a Service"),
+        ("https://collector.cluster.local", "must name a Service"),
+        ("https://collector.localhost", "must name a Service"),
+        ("https://10.1.2.3", "must name a Service"),
+        ("https://192.168.1.1", "must name a Service"),
+        ("https://20.190.128.1", "must name a Service"),
+        ("https://10.0x1", "must name a Service"),
+        ("http://10.0.0.4:4318", "must name a Service"),
+        ("https://[fd00::1]", "must be http://SERVICE.NAMESPACE.svc:PORT in the cluster"),
+        ("https://collector.example:4318", "must be https://HOST without a port"),
+        ("http://collector.example", "must be https://HOST without a port"),
+        ("http://127.0.0.1:4318", "must not be 127.0.0.1"),
+        ("https://127.0.0.1", "must not be 127.0.0.1"),
+    ],
+)
+def test_a_collector_is_one_that_the_network_policy_lets_the_api_reach(
+    address: str, refused: str
+) -> None:
+    if refused:
+        with pytest.raises(SettingsError, match=rf"otlpEndpoint \(.*\) {re.escape(refused)}"):
+            compose("staging", {"otlpEndpoint": address})
+        return
+    policy = compose("staging", {"otlpEndpoint": address})["api-policy-to-collector"]
+    _, way = policy.inputs["spec"]["egress"]
+    asked = urlsplit(address)
+    assert way["ports"] == [{"protocol": "TCP", "port": asked.port or 443}]
+    (to,) = way["to"]
+    name = (asked.hostname or "").removesuffix(".cluster.local")
+    if name.endswith(".svc"):
+        names = {"kubernetes.io/metadata.name": name.split(".")[1]}
+        assert to == {"namespaceSelector": {"matchLabels": names}}
+    else:
+        assert to["ipBlock"]["cidr"] == "0.0.0.0/0"
 
 
 @pytest.mark.parametrize("unknown", [False, True])

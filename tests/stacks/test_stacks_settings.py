@@ -206,6 +206,17 @@ def test_the_process_has_the_same_defaults(config: dict[str, str], tmp_path: Pat
     assert Settings.from_environment({**required, **told}) == Settings.from_environment(required)
 
 
+def test_a_process_of_this_machine_alone_may_have_its_collector_beside_it(
+    config: dict[str, str],
+) -> None:
+    """In a container 127.0.0.1 is the container, on a laptop as in a cluster."""
+    address = "http://127.0.0.1:4318"
+    assert settings(config, otlpEndpoint=address).otlp_endpoint == address
+    for stack, changes in (("local", {"apiRuntime": "container"}), ("staging", {})):
+        with pytest.raises(SettingsError, match=r"otlpEndpoint \(.*\) must not be 127\.0\.0\.1"):
+            read(stack, CONFIG[stack], otlpEndpoint=address, **changes)
+
+
 # Wrong values
 
 
@@ -268,11 +279,12 @@ CLOUD_WRONG: list[tuple[str, str | None, str]] = [
     *(
         ("otlpEndpoint", value, "must be http://SERVICE.NAMESPACE.svc:PORT in the cluster")
         for value in (
-            *("collector:4318", "http://collector.example", "http://collector.monitoring.svc"),
-            *("https://collector.example:4318", "https://me:secret@collector.example", "https://c"),
-            *("http://127.0.0.1", "https://collector.example/?key=1", "http://10.0.0.4:4318"),
+            *("collector:4318", "https://me:secret@collector.example", "https://Collector.example"),
+            *("https://collector.example/?key=1", "ftp://collector.example", "https://"),
         )
     ),
+    ("otlpEndpoint", "http://127.0.0.1", "must be http://127.0.0.1:PORT on this machine"),
+    ("otlpEndpoint", "http://127.0.0.1:99999", "must have a port from 1 to 65535"),
     *(("apiDocs", value, "must be true or false") for value in ("on", "", None)),
     ("releaseReason", "two\nlines", "must be at most 300 characters on one line"),
 ]
