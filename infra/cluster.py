@@ -55,9 +55,9 @@ class ClusterArgs:
     """What the cluster is made of.
 
     `kubernetes_version` is the minor version at creation: AKS takes the patches, and a later minor
-    version is a person's `az aks upgrade`. `tier` is "Free", "Standard" or "Premium". `nodes_min`
-    and `nodes_max` bound the autoscaler; `node_size` cannot change later. `zones` is empty in a
-    region without zones.
+    version is a person's `az aks upgrade` and `pulumi refresh`. `tier` is "Free", "Standard" or
+    "Premium". `nodes_min` and `nodes_max` bound the autoscaler; `node_size` cannot change later.
+    `zones` is empty in a region without zones.
 
     `admin_group_ids` are object ids of Entra groups that administer the cluster. Without
     `authorized_ip_ranges` (CIDR) the API server answers any address, and only Entra ID guards it.
@@ -172,7 +172,8 @@ class Cluster(pulumi.ComponentResource):
             opts=pulumi.ResourceOptions(
                 parent=self,
                 protect=args.protect,
-                # AKS changes both by itself: its patches and its autoscaler are no drift.
+                # AKS changes both by itself: its patches and its autoscaler are no drift. Sent with
+                # every change is what the state has, so an upgrade wants a refresh after it.
                 ignore_changes=["kubernetesVersion", "agentPoolProfiles[0].count"],
             ),
         )

@@ -27,7 +27,7 @@ from infra.role_assignment import (
     assignment_name,
     role_id,
 )
-from tests.recorder import Recorded, known, record
+from tests.recorder import ROOT, Recorded, known, record
 
 
 def aks(**changes: Any) -> Recorded:
@@ -199,6 +199,14 @@ def test_what_aks_changes_by_itself_is_no_drift() -> None:
         "kubernetesVersion",
         "agentPoolProfiles[0].count",
     ]
+
+
+def test_the_guide_refreshes_the_state_after_an_upgrade() -> None:
+    """What is ignored is sent as the state has it: the old version, which AKS refuses."""
+    guide = (ROOT / "docs" / "implementation-guide.md").read_text(encoding="utf-8")
+    assert "kubernetesVersion" in aks().request.ignoreChanges
+    _, upgrade = guide.split("az aks upgrade", 1)
+    assert "pulumi refresh" in upgrade.split("```", 1)[0]
 
 
 @pytest.mark.parametrize("protect", [True, False])
