@@ -14,6 +14,7 @@ from starlette.types import ASGIApp
 from app.connection import Connection
 from app.control import Control
 from app.handover import Handover, Identity
+from app.listener import Listener
 from app.log import describe, emit
 from app.service import Service
 
@@ -89,13 +90,19 @@ class _Server(uvicorn.Server):
         self._handover: Handover | None = None
         self._exporter = _exporter(service)
         self._settling: asyncio.Task[None] | None = None
+        self._private: Listener | None = None
+        self._arriving: set[asyncio.Task[object]] = set()
 
     def stop(self, _signal: int, _frame: FrameType | None) -> None:
         """Handle a signal that comes before or after uvicorn's own handlers are in place."""
         self.should_exit = True
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        await super().startup(sockets)
+        # Accepting is left to `app.listener`: with no descriptor left, asyncio's own goes on trying
+        # in the same moment, thousands of times, each with a line in the log.
+        await super().startup([])
+        if sockets:
+            self._private = Listener(sockets[0], self._take, self._arriving)
         # What start-up made lives as long as the process: the collector need never look at it.
         gc.freeze()
         gc.enable()
@@ -119,6 +126,10 @@ class _Server(uvicorn.Server):
         if self._control and self._handover:
             self._control.close()
             await self._handover.stop()
+        if self._private:
+            self._private.close()
+        if self._arriving:
+            await asyncio.wait(self._arriving)
         await super().shutdown(sockets)
         if self._settling:
             self._settling.cancel()

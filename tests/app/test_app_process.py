@@ -2,13 +2,16 @@ import contextlib
 import http.client
 import json
 import os
+import resource
 import socket
 import stat
 import subprocess
 import sys
 import time
+from collections import Counter
 from pathlib import Path
 
+import psutil
 import pytest
 from app_bundles import record, write_bundle
 from app_processes import JSON, KEY, Process, Start, environment, free_port, predict
@@ -201,6 +204,24 @@ def test_bytes_that_come_now_and_then_keep_no_connection(serving: Process) -> No
         connection.sock.sendall(bytes([byte]))
     assert ended
     connection.close()
+
+
+def test_more_connections_than_descriptors_are_waited_out(start: Start) -> None:
+    process = start("A").wait_ready()
+    opened = psutil.Process(process.popen.pid).num_fds()
+    resource.prlimit(process.popen.pid, resource.RLIMIT_NOFILE, (opened + 20, opened + 20))
+    url = process.ask("status")["private_url"].removeprefix("http://").split(":")
+    with contextlib.ExitStack() as strangers:
+        for _ in range(60):
+            strangers.enter_context(socket.create_connection((url[0], int(url[1]))))
+        asking = http.client.HTTPConnection(url[0], int(url[1]), timeout=60)
+        asking.request("GET", "/health/live")
+        assert asking.getresponse().status == 200
+        asking.close()
+    assert process.terminate() == 0
+    events = Counter(json.loads(line)["event"] for line in process.log.read_text().splitlines())
+    assert events["accept_failed"] > 0
+    assert sum(events.values()) < 100
 
 
 def test_who_leaves_before_the_answer_is_told_apart(start: Start) -> None:
