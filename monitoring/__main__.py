@@ -3,7 +3,7 @@
 import argparse
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +32,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     bounds = Bounds(latency_ms=given.latency_ms, error_share=given.error_percent / 100)
     try:
         lines = _lines(given.log)
-        page = report(lines, _reference(given.releases, str(lines[-1]["release"])), bounds)
+        page = report(lines, _reference(given.releases, lines), bounds)
     except _NothingToSeeError as error:
         sys.stderr.write(f"error: {error}\n")
         return 1
@@ -53,17 +53,24 @@ def _lines(log: Path) -> list[dict[str, Any]]:
     return lines
 
 
-def _reference(releases: Path, release: str) -> Reference:
-    """Read the counts of the release that wrote the last line."""
-    files = sorted(releases.glob(f"{release}-*/{DRIFT}"), key=lambda file: file.stat().st_mtime)
-    if not files:
-        raise _NothingToSeeError(
-            f"{releases} has no files of release {release}, which wrote the last line: `make up`"
-        )
-    try:
-        return Reference.of(release, json.loads(files[-1].read_bytes()))
-    except (CountsError, ValueError) as error:
-        raise _NothingToSeeError(f"{files[-1]}: {error}") from error
+def _reference(releases: Path, lines: Sequence[Mapping[str, Any]]) -> Reference:
+    """Read the counts of the last release in the log whose files are there.
+
+    A release that was replaced writes a last line after its successor's first ones, and its files
+    are removed with it.
+    """
+    for release in dict.fromkeys(str(line["release"]) for line in reversed(lines)):
+        # Of one release there may be two copies: by a process that is being replaced, and by its
+        # successor.
+        for file in releases.glob(f"{release}-*/{DRIFT}"):
+            try:
+                return Reference.of(release, json.loads(file.read_bytes()))
+            except (CountsError, ValueError) as error:
+                raise _NothingToSeeError(f"{file}: {error}") from error
+    raise _NothingToSeeError(
+        f"{releases} has no files of release {lines[-1]['release']}, which wrote the last line: "
+        "`make up`, then ask the API something"
+    )
 
 
 if __name__ == "__main__":

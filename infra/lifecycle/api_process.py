@@ -34,9 +34,10 @@ __all__ = ["ApiProcess", "ApiProcessArgs", "ApiProcessProvider"]
 class ApiProcessArgs:
     """The release to serve and the folders that its process may use.
 
-    `run_dir` holds control sockets, `releases_dir` the fetched bundles; both are relative to the
-    project's folder. `api_key_sha256` is the hash of the key that the API accepts, `environment`
-    what else the process is told, by the names in `app.__main__`; nothing secret.
+    `run_dir` holds control sockets, `releases_dir` the fetched bundles, each in a folder whose name
+    begins with the version and a hyphen; both are relative to the project's folder.
+    `api_key_sha256` is the hash of the key that the API accepts, `environment` what else the
+    process is told, by the names in `app.__main__`; nothing secret.
     """
 
     registry: RegistryAddress
@@ -84,8 +85,9 @@ class ApiProcessProvider(CredentialProvider):
             RegistryError: the registry does not answer, or has no such release or an altered one.
         """
         # A name of its own, also for a generation that ran before: that one's process may still be
-        # answering, and its record, marked for deletion, will end whatever bears its name.
-        instance = f"{props['generation'][:8]}-{secrets.token_hex(3)}"
+        # answering, and its record, marked for deletion, will end whatever bears its name. The
+        # version comes first: a log line says its release, and what that expects is in the folder.
+        instance = f"{props['version']}-{props['generation'][:8]}-{secrets.token_hex(3)}"
         outs = _serve({**props, "instance": instance}, self.credentials)
         return CreateResult(id_=instance, outs=outs)
 

@@ -135,6 +135,19 @@ def test_a_new_release_and_the_way_back_lose_no_request(two_releases: Workspace)
     assert len(workspace.api_processes()) == 1
 
 
+def test_the_monitor_shows_the_release_that_serves_also_after_a_switch_and_a_way_back(
+    two_releases: Workspace,
+) -> None:
+    workspace = two_releases
+    for version in ("1", "2", "1"):
+        workspace.configure(releaseVersion=version, retrain=None)
+        workspace.up()
+        page = workspace.monitor()
+        assert f"<h1>Release {version}, as of " in page
+        assert "<svg" in page
+    workspace.configure(releaseVersion=None)
+
+
 def test_preview_shows_what_only_an_up_can_know_as_unknown(workspace: Workspace) -> None:
     workspace.up()
     before = workspace.release()

@@ -118,6 +118,11 @@ class Workspace:
     def outputs(self) -> dict[str, Any]:
         return json.loads(self.run("outputs", engine="auto").stdout)
 
+    def monitor(self) -> str:
+        """Make the report of the log as `make monitor` does; return the page."""
+        subprocess.run([sys.executable, "-m", "monitoring"], cwd=self.folder, check=True)
+        return (self.folder / ".local/monitor.html").read_text()
+
     def release(self) -> str:
         """Ask the API which release it serves; that much it tells anybody."""
         with urllib.request.urlopen(f"{self.url}/health/ready", timeout=10) as response:

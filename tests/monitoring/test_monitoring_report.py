@@ -149,6 +149,14 @@ def test_where_there_is_nothing_to_see_it_says_what_to_do(
     assert not (tmp_path / "monitor.html").exists()
 
 
+def test_a_last_line_of_a_release_that_was_replaced_is_no_obstacle(
+    tmp_path: Path, model: Model
+) -> None:
+    write(tmp_path, model, [request(END), {**request(END), "release": "6"}])
+    assert run(tmp_path).returncode == 0
+    assert f"<h1>Release {RELEASE}, as of " in (tmp_path / "monitor.html").read_text()
+
+
 def test_a_log_of_one_request_is_a_page(tmp_path: Path, model: Model) -> None:
     write(tmp_path, model, [request(END)])
     assert run(tmp_path).returncode == 0
