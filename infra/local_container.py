@@ -147,4 +147,5 @@ class LocalContainer(pulumi.ComponentResource):
 
 
 def _url(ports: Any) -> str:
-    return f"http://127.0.0.1:{int(ports[0].external)}"
+    # The embedded engine's preview answers with the inputs: the port that Docker will take is none.
+    return f"http://127.0.0.1:{int(ports[0].external or 0)}"

@@ -4,7 +4,10 @@ Resource order is the release process: train, judge, start beside what serves, p
 only then move the stage. Whatever fails, everything after it has not happened.
 """
 
+import shutil
+import subprocess
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +37,7 @@ from infra.lifecycle import (
     TrainingRun,
     TrainingRunArgs,
 )
+from stacks.reader import SettingsError
 from stacks.settings import LocalSettings
 
 __all__ = ["MODEL_NAME", "compose"]
@@ -42,6 +46,8 @@ MODEL_NAME = "employee-attrition"
 _STAGE = "local"
 _HOST = "127.0.0.1"
 _CONTAINER = "container"
+_DOCKER_SDKS = ("pulumi_docker", "pulumi_docker_build")
+_DOCKER_SECONDS = 30
 _FOLDER = ".local"
 """Everything that the stack writes is below this folder of the project."""
 
@@ -59,8 +65,15 @@ class _Served:
 
 
 def compose() -> None:
-    """Declare the stack's resources and outputs."""
+    """Declare the stack's resources and outputs.
+
+    Raises:
+        SettingsError: a config key is wrong, or this machine cannot run what it asks for.
+    """
     settings = LocalSettings.load()
+    if settings.api_runtime == _CONTAINER:
+        # Before anything is declared: training would else be through when Docker turns out missing.
+        _check_containers_can_be_run()
     # MLflow records absolute addresses of its files, so the registry has one too.
     files = Path(_FOLDER, "mlflow").absolute()
     registry = RegistryAddress(
@@ -178,6 +191,32 @@ def _serve_process(
         last=traffic,
         log={"logFile": _absolute(log_file)},
     )
+
+
+def _check_containers_can_be_run() -> None:
+    missing: list[str] = []
+    if not all(find_spec(name) for name in _DOCKER_SDKS):
+        missing.append("Docker's Pulumi SDKs (`make setup-cloud` installs them)")
+    if not _docker_answers():
+        missing.append("a Docker that answers (`docker version` shows its server)")
+    if missing:
+        raise SettingsError(
+            "config key employee-retention:apiRuntime (Pulumi.local.yaml): `container` needs "
+            f"{' and '.join(missing)}, and the Pulumi CLI (ENGINE=pulumi); or take the key out"
+        )
+
+
+def _docker_answers() -> bool:
+    docker = shutil.which("docker")
+    if docker is None:
+        return False
+    try:
+        asked = subprocess.run(  # noqa: S603 - the program found on the PATH; no shell
+            [docker, "version"], capture_output=True, timeout=_DOCKER_SECONDS, check=False
+        )
+    except subprocess.TimeoutExpired:
+        return False
+    return asked.returncode == 0
 
 
 def _serve_container(

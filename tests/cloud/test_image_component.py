@@ -257,7 +257,9 @@ class TestLocal:
 
     IMAGE = LocalImageArgs(release_dir=".local/releases/7", version="7", bundle_sha256="b" * 64)
 
-    def run(self, *, port: int = 8000, unknown: bool = False) -> Recorder:
+    def run(
+        self, *, port: int = 8000, unknown: bool = False, made: dict[str, Any] | None = None
+    ) -> Recorder:
         def program() -> None:
             built = LocalImage("image", self.IMAGE)
             args = LocalContainerArgs(
@@ -270,12 +272,13 @@ class TestLocal:
             pulumi.export("url", container.url)
             pulumi.export("ref", built.ref)
 
-        made = {
+        docker: dict[str, Any] = {
             "image-build": {"digest": DIGEST},
             "image-loaded": {"imageId": "sha256:1234"},
             "api-container": {"ports": [{"internal": 8080, "external": port or 40001}]},
         }
-        return record(program, Recorder(made=made, unknown=unknown))
+        recorder = Recorder(made=docker if made is None else made, unknown=unknown)
+        return record(program, recorder)
 
     def test_the_same_dockerfile_with_the_release_from_a_folder(self) -> None:
         inputs = self.run()["image-build"].inputs
@@ -324,3 +327,7 @@ class TestLocal:
 
     def test_a_first_preview(self) -> None:
         assert self.run(unknown=True)["api-container"].inputs["readOnly"] is True
+
+    def test_a_preview_that_knows_no_more_than_the_inputs(self) -> None:
+        """As the embedded engine's, which then refuses an `up` in words."""
+        assert self.run(port=0, made={}).outputs["url"] == "http://127.0.0.1:0"

@@ -312,7 +312,19 @@ def test_the_outputs_say_where_everything_is(program: Recorder, folder: Path) ->
 
 
 @pytest.fixture
-def contained(config: dict[str, str], folder: Path, monkeypatch: pytest.MonkeyPatch) -> Recorder:
+def docker(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A `docker` on the PATH, alone there, which answers."""
+    program = tmp_path_factory.mktemp("bin") / "docker"
+    program.write_text("#!/bin/sh\nexit 0\n")
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{program.parent}:/bin:/usr/bin")
+    return program
+
+
+@pytest.fixture
+def contained(
+    config: dict[str, str], folder: Path, docker: Path, monkeypatch: pytest.MonkeyPatch
+) -> Recorder:
     for name in ("app", "contract", "image"):
         (folder / name).symlink_to(ROOT / name)
     return run({**config, f"{PROJECT}:apiRuntime": "container", f"{PROJECT}:apiPort": "8010"})
@@ -340,6 +352,41 @@ def test_a_container_passes_the_same_smoke_test_before_the_stage_moves(
     assert "api-container" in contained["stage"].dependencies
     assert contained["candidate-container"].inputs["ports"][0].get("external") is None
     assert not {"traffic"} & {r.name for r in contained.resources if r.custom}
+
+
+def refused_container(config: dict[str, str]) -> str:
+    with pytest.raises(SettingsError, match=r"apiRuntime \(Pulumi\.local\.yaml\)") as caught:
+        run({**config, f"{PROJECT}:apiRuntime": "container"})
+    assert "the Pulumi CLI (ENGINE=pulumi)" in str(caught.value)
+    return str(caught.value)
+
+
+@pytest.mark.parametrize("state", ["not there", "no daemon"])
+def test_a_container_without_docker_is_refused_before_anything_is_declared(
+    config: dict[str, str],
+    folder: Path,
+    docker: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    state: str,
+) -> None:
+    if state == "not there":
+        monkeypatch.setenv("PATH", "")
+    else:
+        docker.write_text("#!/bin/sh\nexit 1\n")
+    found = refused_container(config)
+    assert "a Docker that answers" in found
+    assert "setup-cloud" not in found
+
+
+def test_a_container_without_its_sdks_is_refused_with_the_command_that_installs_them(
+    config: dict[str, str], folder: Path, docker: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def nowhere(_: str) -> None: ...
+
+    monkeypatch.setattr("stacks.local.find_spec", nowhere)
+    found = refused_container(config)
+    assert "`make setup-cloud`" in found
+    assert "a Docker that answers" not in found
 
 
 # Stacks
