@@ -12,6 +12,8 @@ from engine.errors import EngineError
 __all__ = ["Project", "load"]
 
 _FOLDER = ".local"
+_STACK_KEYS = ("config", "encryptionsalt", "encryptedkey", "secretsprovider", "environment")
+"""What Pulumi reads of a stack's file; it passes over anything else without a word."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,7 +38,8 @@ def load(root: Path, stack: str) -> Project:
     """Read the project in `root` and the config of `stack`, defaults of Pulumi.yaml included.
 
     Raises:
-        EngineError: a file is missing or unreadable, or holds a secret that only Pulumi decrypts.
+        EngineError: a file is missing or unreadable, sets something outside `config`, or holds a
+            secret that only Pulumi decrypts.
     """
     project = _read(root / "Pulumi.yaml")
     name = project.get("name")
@@ -51,7 +54,13 @@ def load(root: Path, stack: str) -> Project:
         for key, entry in _section(project, root / "Pulumi.yaml").items()
         if isinstance(entry, dict) and "default" in entry
     }
-    for key, value in _section(_read(stack_file), stack_file).items():
+    settings = _read(stack_file)
+    if strays := [key for key in settings if key not in _STACK_KEYS]:
+        raise EngineError(
+            f"{stack_file}: {strays[0]} is at the left edge, where nothing reads it; indent it "
+            "by two spaces, below `config:`"
+        )
+    for key, value in _section(settings, stack_file).items():
         if isinstance(value, dict) and "secure" in value:
             raise EngineError(
                 f"{stack_file.name}: {key} is encrypted; only the Pulumi CLI can read it "
@@ -64,8 +73,13 @@ def load(root: Path, stack: str) -> Project:
 def _read(path: Path) -> dict[str, Any]:
     try:
         content: Any = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
-    except (OSError, UnicodeError, yaml.YAMLError) as error:
+    except (OSError, UnicodeError) as error:
         raise EngineError(f"{path} cannot be read: {error}") from error
+    except yaml.YAMLError as error:
+        raise EngineError(
+            f"{path} is no YAML; settings go below a bare `config:`, each on a line of its own, "
+            f"indented by two spaces. What the parser says: {error}"
+        ) from error
     return _mapping(content, f"{path}: expected keys and values")
 
 
@@ -80,4 +94,7 @@ def _mapping(value: Any, expected: str) -> dict[str, Any]:
 
 
 def _text(value: Any) -> str:
+    # A key without a value is an empty text to Pulumi.
+    if value is None:
+        return ""
     return value if isinstance(value, str) else json.dumps(value, default=str)

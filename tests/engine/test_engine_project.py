@@ -71,13 +71,14 @@ def test_a_key_without_a_namespace_is_the_projects(tmp_path: Path, key: str, ful
         ("1", "1"),
         ("1.0", "1.0"),
         ("no", "false"),
+        ("", ""),
         ('"no"', "no"),
         ("ä €", "ä €"),
         ("[1, {a: b}]", '[1, {"a": "b"}]'),
     ],
 )
 def test_what_is_no_text_becomes_json(tmp_path: Path, value: str, text: str) -> None:
-    assert load(write(tmp_path, f"config: {{k: {value}}}"), "local").config["proj:k"] == text
+    assert load(write(tmp_path, f"config:\n  k: {value}"), "local").config["proj:k"] == text
 
 
 @pytest.mark.parametrize("stack", ["", "config:", "config: {}", "# nothing\n", "{}"])
@@ -108,10 +109,34 @@ def test_an_unknown_stack_is_refused_with_those_that_exist(tmp_path: Path) -> No
 
 
 @pytest.mark.parametrize("broken", ["Pulumi.yaml", "Pulumi.local.yaml"])
-def test_broken_yaml_is_named(tmp_path: Path, broken: str) -> None:
-    (write(tmp_path) / broken).write_text("config: {a: [")
-    with pytest.raises(EngineError, match=rf"{broken} cannot be read: "):
+def test_broken_yaml_is_named_with_what_to_do(tmp_path: Path, broken: str) -> None:
+    (write(tmp_path) / broken).write_text("config: {}\n  proj:number: 1\n")
+    with pytest.raises(EngineError, match=rf"{broken} is no YAML; settings go below a bare `conf"):
         load(tmp_path, "local")
+
+
+def test_a_setting_at_the_left_edge_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(EngineError, match=r"Pulumi\.local\.yaml: proj:number is at the left edge"):
+        load(write(tmp_path, "config:\nproj:number: 1\n"), "local")
+
+
+def test_what_pulumi_itself_writes_into_a_stacks_file_may_be_there(tmp_path: Path) -> None:
+    stack = "encryptionsalt: v1:a\nencryptedkey: b\nsecretsprovider: c\nenvironment: [d]\n"
+    assert len(load(write(tmp_path, stack), "local").config) == 7
+
+
+def test_the_examples_in_the_local_stacks_file_work_once_they_are_uncommented(
+    tmp_path: Path,
+) -> None:
+    text = (Path(__file__).parents[2] / "Pulumi.local.yaml").read_text()
+    uncommented = re.sub(r"# (?=\S+:\S+: )", "", text)
+    assert load(write(tmp_path, text), "local").config.keys() == {
+        f"proj:{key}" for key in yaml.safe_load(PROJECT)["config"]
+    }
+    assert {
+        "employee-retention:apiPort": "8001",
+        "employee-retention:retrain": "2026-11",
+    }.items() <= (load(write(tmp_path, uncommented), "local").config.items())
 
 
 def test_a_missing_project_is_named(tmp_path: Path) -> None:
