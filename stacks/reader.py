@@ -16,6 +16,7 @@ import yaml
 from pulumi.runtime.config import CONFIG, get_config_env
 
 from contract.dataset import shown
+from contract.parameters import ParametersError, parse_parameters
 from infra.lifecycle.gates import Gate
 
 __all__ = ["Reader", "SettingsError"]
@@ -112,6 +113,16 @@ class Reader:
         if not isinstance(value, dict):
             self.fail(key, "must be an object", example)
         return cast(dict[str, Any], value)
+
+    def training_parameters(self, key: str) -> dict[str, Any]:
+        """Read what training is told; it refuses the same, but only once an `up` is under way."""
+        example = '{"seed": 7}'
+        value = self.mapping(key, example=example)
+        try:
+            parse_parameters(json.dumps(value))
+        except ParametersError as error:
+            self.fail(key, f"is refused: {error}", example)
+        return value
 
     def tags(self, key: str) -> dict[str, str]:
         """Read an object of texts."""

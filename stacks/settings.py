@@ -4,6 +4,7 @@ Pulumi.yaml describes each key. What can only be said here are ranges and patter
 hold between keys.
 """
 
+import ipaddress
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Any
@@ -185,7 +186,7 @@ def _reader(settings: type[Any]) -> Reader:
 def _training(reader: Reader) -> dict[str, Any]:
     return {
         "dataset": reader.source("dataset", example="data/employees.csv"),
-        "training_parameters": reader.mapping("trainingParameters", example='{"seed": 7}'),
+        "training_parameters": reader.training_parameters("trainingParameters"),
         "training_timeout_minutes": reader.integer("trainingTimeoutMinutes", 1, 24 * 60),
         "retrain": reader.optional_text("retrain"),
     }
@@ -303,12 +304,7 @@ def _cluster(reader: Reader) -> dict[str, Any]:
             pattern=_GUID,
             expected="must be a list of object ids of Entra groups",
         ),
-        "authorized_ip_ranges": reader.texts(
-            "authorizedIpRanges",
-            example='["203.0.113.0/24"]',
-            pattern=_CIDR,
-            expected="must be a list of IPv4 ranges",
-        ),
+        "authorized_ip_ranges": _ip_ranges(reader, "authorizedIpRanges"),
         "maintenance_day": reader.choice(
             "maintenanceDay",
             *("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday"),
@@ -378,6 +374,17 @@ def _principals(reader: Reader, key: str) -> tuple[str, ...]:
         example="[hr-analysts]",
         expected="must be a list of Databricks groups, users or application ids",
     )
+
+
+def _ip_ranges(reader: Reader, key: str) -> tuple[str, ...]:
+    expected, example = "must be a list of IPv4 ranges", '["203.0.113.0/24"]'
+    ranges = reader.texts(key, example=example, pattern=_CIDR, expected=expected)
+    try:
+        for each in ranges:
+            ipaddress.IPv4Network(each, strict=False)
+    except ValueError:
+        reader.fail(key, expected, example)
+    return ranges
 
 
 def _emails(reader: Reader, key: str) -> tuple[str, ...]:

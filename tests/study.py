@@ -26,12 +26,12 @@ from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import FunctionTransformer, OneHotEncoder, StandardScaler
 
 from contract.employee import CATEGORIES, INTEGERS, PROTECTED
+from contract.parameters import Parameters
 from training.classifier.design import DesignColumn, design, design_matrix
 from training.classifier.estimator import make_classifier
 from training.classifier.logistic import GroupedLogisticRegression
 from training.data.dataset import load
 from training.evaluation.validation import corrected_interval, expected_calibration_error
-from training.parameters import Parameters
 
 __all__ = ["main"]
 

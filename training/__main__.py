@@ -18,7 +18,7 @@ from pathlib import Path
 
 from contract.dataset import PACKAGED, DatasetError
 from contract.fingerprint import TRAINING_CODE, code_sha256
-from training.parameters import Parameters, ParametersError, parse_parameters
+from contract.parameters import Parameters, ParametersError, parse_parameters
 
 __all__ = ["main"]
 

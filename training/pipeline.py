@@ -12,6 +12,7 @@ from typing import Any
 import mlflow
 
 from contract.fingerprint import release_fingerprint
+from contract.parameters import Parameters
 from contract.release import CARD, TAG_CODE, TAG_DATA, TAG_FINGERPRINT
 from training import tracking
 from training.answers import Answerer
@@ -25,7 +26,6 @@ from training.evaluation.evaluate import evaluate, headlines
 from training.evaluation.evidence import Evidence
 from training.models import log_models, log_release
 from training.outliers.detector import OutlierDetector
-from training.parameters import Parameters
 from training.release import ReleaseTags, find_release, register, seal_bundle, write_bundle
 from training.report.card import PLOT_FOLDER, model_card
 from training.report.plots import write_plots

@@ -25,6 +25,7 @@ from app.release import Release, load, wrong_reference
 from app.scoring import encode, predict
 from contract.answers import Prediction
 from contract.employee import FIELDS, Field, Integer
+from contract.parameters import Parameters
 from tests.training.training_evidence import made_up_evidence
 from training.answers import Answerer
 from training.classifier.compiled import CompiledClassifier, compile_classifier
@@ -33,7 +34,6 @@ from training.classifier.interval import bootstrap
 from training.data.dataset import load as load_table
 from training.drift.detector import DriftDetector
 from training.outliers.detector import OutlierDetector
-from training.parameters import Parameters
 from training.release import seal_bundle, write_bundle
 
 GENERATED = 10_000

@@ -62,7 +62,7 @@ def test_the_port_can_change(stack: Workspace) -> None:
     ("settings", "expected"),
     [
         ({"dataset": "no/such/file.csv"}, r"no/such/file\.csv.*cannot be read.*`dataset`"),
-        ({"trainingParameters": {"wrong": 1}}, r"training .*wrong"),
+        ({"trainingParameters": {"wrong": 1}}, r"trainingParameters .*'wrong' is unknown"),
         ({"apiPort": "high"}, r"employee-retention:apiPort \(Pulumi\.local\.yaml\) must be"),
         ({"apiPrt": 8001}, r"employee-retention:apiPrt .* is not a setting"),
         ({"gates": [{"metric": "cv_roc_auc"}]}, r"employee-retention:gates .* for example"),

@@ -22,6 +22,7 @@ with warnings.catch_warnings():
     warnings.simplefilter("ignore")
     importlib.import_module("training.release")
 
+from contract.parameters import Parameters
 from training.answers import Answerer
 from training.classifier.compiled import CompiledClassifier, compile_classifier
 from training.classifier.estimator import make_classifier
@@ -29,7 +30,6 @@ from training.classifier.interval import bootstrap
 from training.data.dataset import Dataset, load
 from training.drift.detector import DriftDetector
 from training.outliers.detector import OutlierDetector
-from training.parameters import Parameters
 from training.release import write_bundle
 
 NOW = datetime(2026, 11, 27, 12, tzinfo=UTC)

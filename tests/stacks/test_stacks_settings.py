@@ -129,7 +129,7 @@ def test_settings_are_frozen(config: dict[str, str]) -> None:
     [
         ("dataset", "data/my file.csv", "data/my file.csv"),
         ("dataset", "https://example.com/x.csv", "https://example.com/x.csv"),
-        ("trainingParameters", '{"seed": 7, "a": {"b": [1]}}', {"seed": 7, "a": {"b": [1]}}),
+        ("trainingParameters", '{"seed": 7, "cv_folds": 3}', {"seed": 7, "cv_folds": 3}),
         ("trainingTimeoutMinutes", "1", 1),
         ("trainingTimeoutMinutes", "1440", 1440),
         ("retrain", "2026-11", "2026-11"),
@@ -255,7 +255,10 @@ CLOUD_WRONG: list[tuple[str, str | None, str]] = [
     ("nodesMin", "0", WHOLE),
     ("zones", '["4"]', "must be a list of zones"),
     ("adminGroupIds", '["admins"]', "must be a list of object ids"),
-    ("authorizedIpRanges", '["everywhere"]', "must be a list of IPv4 ranges"),
+    *(
+        ("authorizedIpRanges", f'["{value}"]', "must be a list of IPv4 ranges")
+        for value in ("everywhere", "1.2.3.4/33", "1.2.3.256")
+    ),
     ("maintenanceDay", "Caturday", "must be one of Monday"),
     ("maintenanceStart", "25:00", "must be a time of day"),
     ("maintenanceHours", "3", WHOLE + "4 to 24"),
@@ -293,6 +296,14 @@ WRONG: list[tuple[str, str | None, str]] = [
     ("dataset", "", "is not set"),
     ("dataset", None, "is not set"),
     *(("trainingParameters", value, OBJECT) for value in ("[]", "7", '"x"', "x", "", "null", None)),
+    *(
+        ("trainingParameters", value, f"is refused: parameter {said}")
+        for value, said in (
+            ('{"depth": 3}', "'depth' is unknown; known: cv_folds, "),
+            ('{"seed": "7"}', "'seed': expected a whole number"),
+            ('{"cv_folds": 11}', "'cv_folds': expected a value from 2 to 10"),
+        )
+    ),
     *(
         ("trainingTimeoutMinutes", value, MINUTES)
         for value in ("0", "-1", "1441", "1.5", "x", "", "true", None)

@@ -29,12 +29,12 @@ from threadpoolctl import threadpool_limits
 from training_evidence import made_up_evidence
 
 from contract.employee import FIELDS, TARGET, TARGET_VALUES, Integer
+from contract.parameters import Parameters
 from training import pipeline
 from training.classifier.estimator import make_classifier
 from training.data.dataset import Dataset, load
 from training.evaluation.evidence import Evidence
 from training.outliers.detector import OutlierDetector
-from training.parameters import Parameters
 
 ROOT = Path(__file__).resolve().parents[2]
 NAME = "attrition"

@@ -12,6 +12,7 @@ import pytest
 from sklearn.pipeline import Pipeline
 
 from contract.employee import EXAMPLE, FIELD_NAMES, PROTECTED
+from contract.parameters import Parameters
 from contract.release import (
     CLASSIFIER,
     DRIFT,
@@ -34,7 +35,6 @@ from training.data.dataset import Dataset
 from training.drift.detector import DriftDetector
 from training.evaluation.evaluate import HEADLINES
 from training.outliers.detector import OutlierDetector
-from training.parameters import Parameters
 from training.release import REFERENCE_RECORDS, TOLERANCE, ReleaseTags, write_bundle
 
 QUICK = Parameters(replicates=20)

@@ -9,9 +9,9 @@ from typing import Any, cast
 import pytest
 
 from contract.employee import IGNORED, PROTECTED
+from contract.parameters import Parameters
 from tests.training.training_evidence import made_up_evidence
 from training.evaluation.evidence import Evidence
-from training.parameters import Parameters
 from training.report.card import PLOT_FOLDER, model_card
 from training.report.plots import PLOTS, write_plots
 

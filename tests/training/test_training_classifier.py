@@ -16,6 +16,7 @@ from sklearn.pipeline import Pipeline
 
 from contract.dataset import DatasetError
 from contract.employee import FIELDS, PROTECTED, TARGET_VALUES, Integer
+from contract.parameters import Parameters
 from training.classifier.design import column_values, design, design_matrix
 from training.classifier.estimator import (
     Refits,
@@ -27,7 +28,6 @@ from training.classifier.estimator import (
 from training.data.dataset import Dataset
 from training.data.records import records_frame
 from training.evaluation.validation import OutOfFold, cross_validate, held_out_figures
-from training.parameters import Parameters
 
 
 @pytest.fixture(scope="module")

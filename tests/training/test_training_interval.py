@@ -12,6 +12,7 @@ from sklearn.pipeline import Pipeline
 
 from contract.classifier import Column, Content, decide
 from contract.employee import PROTECTED
+from contract.parameters import Parameters
 from training.classifier.compiled import CompiledClassifier, compile_classifier, interval_width
 from training.classifier.estimator import Refits, additive, log_odds
 from training.classifier.interval import Uncertainty, bootstrap, coverage
@@ -20,7 +21,6 @@ from training.data.dataset import Dataset
 from training.data.records import records_frame
 from training.evaluation.decision import decision_curve
 from training.evaluation.effects import effects
-from training.parameters import Parameters
 
 QUICK = Parameters(replicates=40)
 

@@ -2,11 +2,11 @@
 
 from dataclasses import asdict
 
+from contract.parameters import Parameters
 from training.evaluation.drift import PLANTED, WINDOW_SIZES, Alarms, DriftFigures, Power, Rate
 from training.evaluation.evidence import Evidence, figure
 from training.evaluation.fairness import AttributeFairness, Estimate, Fairness, GroupFairness, Ratio
 from training.evaluation.outliers import KindFigures, OutlierFigures, clopper_pearson
-from training.parameters import Parameters
 
 __all__ = ["made_up_evidence"]
 

@@ -19,11 +19,11 @@ from sklearn.pipeline import Pipeline
 
 from contract.classifier import Column, ColumnContent, Content
 from contract.employee import FIELD_NAMES
+from contract.parameters import Parameters
 from training.classifier.design import column_values
 from training.classifier.estimator import additive
 from training.classifier.interval import Uncertainty
 from training.classifier.threshold import decision_threshold
-from training.parameters import Parameters
 
 __all__ = ["CompiledClassifier", "compile_classifier", "interval_width"]
 

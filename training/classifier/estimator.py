@@ -20,10 +20,10 @@ from sklearn.preprocessing import FunctionTransformer, StandardScaler
 
 from contract.classifier import Column
 from contract.employee import FAIRNESS_ONLY
+from contract.parameters import Parameters
 from training.classifier.design import DesignColumn, column_values, design, design_matrix
 from training.classifier.logistic import GroupedLogisticRegression
 from training.data.records import check_records
-from training.parameters import Parameters
 
 __all__ = [
     "Additive",

@@ -15,9 +15,9 @@ import numpy.typing as npt
 from scipy.special import expit
 from sklearn.pipeline import Pipeline
 
+from contract.parameters import Parameters
 from training.classifier.estimator import Additive, Refits, additive
 from training.data.dataset import Dataset
-from training.parameters import Parameters
 
 __all__ = ["RELABELLINGS", "Uncertainty", "bootstrap", "coverage"]
 

@@ -18,6 +18,7 @@ from sklearn.pipeline import Pipeline
 
 from contract.classifier import Content
 from contract.dataset import PACKAGED
+from contract.parameters import Parameters
 from training.classifier.compiled import CompiledClassifier
 from training.classifier.estimator import log_odds
 from training.classifier.interval import RELABELLINGS, Uncertainty, coverage
@@ -30,7 +31,6 @@ from training.evaluation.evidence import Evidence, Figure, Interval, Origin, env
 from training.evaluation.fairness import fairness
 from training.evaluation.outliers import outlier_figures
 from training.evaluation.validation import cross_validate, held_out_figures
-from training.parameters import Parameters
 
 __all__ = ["HEADLINES", "evaluate", "headlines"]
 

@@ -20,10 +20,10 @@ from sklearn.metrics import average_precision_score, brier_score_loss, roc_auc_s
 from sklearn.model_selection import StratifiedKFold, train_test_split
 from sklearn.pipeline import Pipeline
 
+from contract.parameters import Parameters
 from training.classifier.estimator import Refits
 from training.data.dataset import Dataset
 from training.evaluation.evidence import Figure, figure
-from training.parameters import Parameters
 
 __all__ = [
     "HELD_OUT_SHARE",

@@ -2,7 +2,7 @@
 
 import pytest
 
-from training.parameters import Parameters, ParametersError, parse_parameters
+from contract.parameters import Parameters, ParametersError, parse_parameters
 
 
 def test_absent_keys_keep_their_defaults() -> None:
