@@ -11,6 +11,7 @@ import importlib.metadata
 import queue
 import stat
 import threading
+import urllib.error
 import urllib.request
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -51,11 +52,14 @@ def read_source(source: str) -> bytes:
             return _packaged_file().read_bytes()
         if source.startswith(("https://", "http://")):
             return _download(source)
+        if "://" in source:
+            raise OSError(errno.EPROTONOSUPPORT, "its address is not http(s)")
         return _read_file(Path(source).expanduser())
     except (OSError, ValueError, http.client.HTTPException) as error:
         # Not the error's own text: it may quote the address, password and all.
         status = getattr(error, "code", None)
-        reason = getattr(error, "strerror", None) or type(error).__name__
+        cause = error.reason if isinstance(error, urllib.error.URLError) else error
+        reason = getattr(cause, "strerror", None) or type(error).__name__
         reason = f"status {status}" if status else reason
         raise DatasetError(
             f"dataset {shown(source)!r} cannot be read: {reason}; set the config key `dataset` to "

@@ -9,6 +9,7 @@ import json
 import logging
 import os
 import re
+import signal
 import sys
 import threading
 import warnings
@@ -144,4 +145,6 @@ def _quieten() -> None:
 
 
 if __name__ == "__main__":
+    # Ctrl-C reaches whoever started this as well, who says so in a line: no traceback beside it.
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
     sys.exit(main())

@@ -10,6 +10,7 @@ import hashlib
 import http.server
 import io
 import os
+import socket
 import subprocess
 import threading
 import urllib.response
@@ -312,6 +313,27 @@ def test_an_address_that_leads_elsewhere_is_not_followed(monkeypatch: pytest.Mon
     monkeypatch.setattr("urllib.request.urlopen", answer)
     with pytest.raises(DatasetError, match=r"leads to an address that is not http\(s\); set"):
         read_source("http://host/hr.csv")
+
+
+def test_an_address_that_nobody_answers_is_named_with_the_reason_and_nothing_secret() -> None:
+    with socket.socket() as nobody:
+        nobody.bind(("127.0.0.1", 0))
+        port = nobody.getsockname()[1]
+        with pytest.raises(DatasetError) as refusal:
+            read_source(f"http://127.0.0.1:{port}/hr.csv?sig=secret")
+    assert f"'http://127.0.0.1:{port}/hr.csv' cannot be read: Connection refused; set" in str(
+        refusal.value
+    )
+    assert "secret" not in str(refusal.value)
+
+
+@pytest.mark.parametrize("address", ["ftp://me:secret@host/hr.csv", "s3://bucket/hr.csv"])
+def test_an_address_of_another_kind_is_no_file(address: str) -> None:
+    with pytest.raises(
+        DatasetError, match=r"cannot be read: its address is not http\(s\); set"
+    ) as e:
+        read_source(address)
+    assert "secret" not in str(e.value)
 
 
 def test_a_file_is_read_up_to_a_bound(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -5,6 +5,7 @@
 # pyright: reportUnknownVariableType=false, reportUnknownArgumentType=false
 
 import shutil
+import signal
 import socket
 import sqlite3
 import subprocess
@@ -112,6 +113,20 @@ def test_a_locked_store_is_one_line(
         f"error: MLflow store sqlite:///{copied}: the database is locked; stop"
     )
     assert stderr.count("\n") == 1
+
+
+def test_an_interrupted_run_ends_without_a_traceback(
+    tmp_path: Path, command: Command, python: Command
+) -> None:
+    arguments = python(command(tmp_path / "mlflow.db"))
+    with subprocess.Popen(
+        arguments, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    ) as child:
+        assert child.stdout is not None
+        assert child.stdout.readline()
+        child.send_signal(signal.SIGINT)
+        assert "Traceback" not in child.stdout.read()
+    assert child.returncode == -signal.SIGINT
 
 
 def test_a_store_is_created_whole_or_not_at_all(
