@@ -11,6 +11,7 @@ from datetime import datetime, timedelta
 from html import escape
 from typing import Any
 
+from contract.telemetry import MINIMUM_RECORDS
 from monitoring.local import LOCAL, LogStore, last_moment
 from monitoring.plots import PLOTS, Rows, draw
 from monitoring.queries import Bounds, Span, fill, header
@@ -126,7 +127,10 @@ def _figure(asked: _Asked, query: str, span: Span) -> str:
 
 def _nothing(query: str) -> str:
     if query in _WHOLE:
-        return "No window yet: one is written when at least 20 records are in."
+        return (
+            f"No window yet: one is written when at least {MINIMUM_RECORDS} records are in (as "
+            "windowRecords) and a minute has passed (as windowSeconds)."
+        )
     return "No such request yet."
 
 

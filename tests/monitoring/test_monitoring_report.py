@@ -161,7 +161,10 @@ def test_a_log_of_one_request_is_a_page(tmp_path: Path, model: Model) -> None:
     write(tmp_path, model, [request(END)])
     assert run(tmp_path).returncode == 0
     page = (tmp_path / "monitor.html").read_text()
-    assert "No window yet: one is written when at least 20 records are in." in page
+    assert (
+        "No window yet: one is written when at least 20 records are in (as windowRecords) and"
+        in page
+    )
     assert verdicts(page) == dict.fromkeys(TILES, "well")
 
 
