@@ -3,6 +3,7 @@ SHELL := /bin/sh
 PYTHON ?= python3
 STACK ?= local
 ENGINE ?= auto
+MLFLOW_PORT ?= 5000
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -39,9 +40,11 @@ down: $(VENV)/local.stamp ## stop and remove everything that `make up` made
 outputs: $(VENV)/local.stamp ## print the stack's outputs as one JSON object
 	@$(ENGINE_RUN) outputs
 
-mlflow: $(VENV)/local.stamp ## open MLflow on the stack's runs and releases, until interrupted
+mlflow: $(VENV)/local.stamp ## open MLflow on the stack's runs and releases, until interrupted (MLFLOW_PORT=5000)
 	@test -f .local/mlflow/mlflow.db || { echo "there is nothing to see yet: make up comes first"; exit 1; }
-	@MLFLOW_SERVER_ENABLE_JOB_EXECUTION=false $(BIN)/mlflow ui --workers 1 \
+	@$(BIN)/python -c 'import socket; socket.create_server(("127.0.0.1", $(MLFLOW_PORT)))' 2>/dev/null || \
+	  { echo "error: port $(MLFLOW_PORT) is taken; choose another: make mlflow MLFLOW_PORT=5055" >&2; exit 1; }
+	@MLFLOW_SERVER_ENABLE_JOB_EXECUTION=false $(BIN)/mlflow ui --workers 1 --port $(MLFLOW_PORT) \
 	  --backend-store-uri "sqlite:///$(CURDIR)/.local/mlflow/mlflow.db"
 
 monitor: $(VENV)/monitor.stamp ## write .local/monitor.html: drift, scores, outliers, latency of the local log

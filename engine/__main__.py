@@ -59,7 +59,10 @@ def _run(selected: project.Project, command: str, engine: str) -> None:
         return
     if command == "outputs":
         runner = choose(selected, engine, may_install=False, quiet=True)
-        say(json.dumps(runner.outputs(), indent=2))
+        outputs = runner.outputs()
+        if not outputs:
+            say("there is nothing to see yet: make up comes first", to=sys.stderr)
+        say(json.dumps(outputs, indent=2))
         return
     lock_file = selected.local / f"{selected.stack}.lock"
     with lock.exclusive(lock_file, f"make {command}") as left_by:

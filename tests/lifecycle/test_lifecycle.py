@@ -4,6 +4,7 @@ import json
 import re
 import subprocess
 import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -52,6 +53,12 @@ def test_outputs_are_one_json_object(workspace: Workspace) -> None:
     assert wanted <= outputs.keys()
     assert outputs["apiUrl"] == workspace.url
     assert outputs["mlflowTrackingUri"] == workspace.tracking_uri
+
+
+def test_outputs_before_the_first_up_are_empty_and_say_what_comes_first(tmp_path: Path) -> None:
+    found = Workspace(tmp_path / "project").run("outputs", engine="auto")
+    assert found.stdout == "{}\n"
+    assert found.stderr == "there is nothing to see yet: make up comes first\n"
 
 
 def test_the_run_holds_three_models_and_the_release_is_one_proven_version(
