@@ -220,7 +220,8 @@ def test_refuses_a_cell_by_column_row_and_line_without_showing_it(
     assert f"column '{column}', row 3 (line 4)" in message
     assert "2 rows are affected" in message
     if cell.strip() not in {"", "17", "81", "sales", "NA", "Male"}:
-        assert cell.strip() not in message
+        # Before that is the file's path, in which pytest counts its runs.
+        assert cell.strip() not in message.partition(": column")[2]
 
 
 def test_an_unknown_category_is_not_shown(
