@@ -71,7 +71,10 @@ class _Address:
 
 
 class Handover:
-    """Holds the public listener of this process and answers the commands about it."""
+    """Holds the public listener of this process and answers the commands about it.
+
+    Connections that it has accepted are in `arriving`, the server's, until `serve` has taken them.
+    """
 
     def __init__(
         self,
@@ -79,13 +82,14 @@ class Handover:
         service: Service,
         identity: Identity,
         serve: Serve,
+        arriving: set[asyncio.Task[object]],
         open_connections: Callable[[], int],
     ) -> None:
         self._service = service
         self._identity = identity
         self._serve = serve
         self._open_connections = open_connections
-        self._arriving: set[asyncio.Task[object]] = set()
+        self._arriving = arriving
         self._public: Listener | None = None
         self._public_name: str | None = None
         self._stopping = False
@@ -110,12 +114,10 @@ class Handover:
         except _RefusedError as refused:
             return Reply(answer=refused.answer)
 
-    async def stop(self) -> None:
-        """Leave the public port, whatever it is, and see accepted connections to the server."""
+    def stop(self) -> None:
+        """Leave the public port, whatever it is."""
         self._stopping = True
         self._retire(None)
-        if self._arriving:
-            await asyncio.wait(self._arriving)
 
     def _status(self) -> dict[str, Any]:
         return {

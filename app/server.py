@@ -117,6 +117,7 @@ class _Server(uvicorn.Server):
                     instance=path.stem, control=str(path), private_url=_url(sockets[0])
                 ),
                 serve=self._take,
+                arriving=self._arriving,
                 open_connections=lambda: len(self.server_state.connections),
             )
             self._control = Control(path, listening, self._handover.answer)
@@ -125,7 +126,7 @@ class _Server(uvicorn.Server):
         self._service.draining = True
         if self._control and self._handover:
             self._control.close()
-            await self._handover.stop()
+            self._handover.stop()
         if self._private:
             self._private.close()
         if self._arriving:
